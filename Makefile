@@ -1,0 +1,101 @@
+# paidan: build, test, run. `make help` lists the targets.
+CC ?= cc
+CFLAGS ?= -O2 -g
+BUILD ?= build
+SANITIZE ?=
+PACKAGES := gcc make pkg-config libevent-dev libsqlite3-dev libmsgpack-dev libhiredis-dev \
+            libjansson-dev libcsv-dev check redis-server python3-pynvim
+PROGRAMS := $(BUILD)/paidand $(BUILD)/paidan $(BUILD)/paidan-bench
+MODULES := libevent_core libevent_pthreads sqlite3 msgpack hiredis jansson
+CPPFLAGS += -I. -D_GNU_SOURCE -DPAIDAN_VERSION='"0.1.0"' -D_FORTIFY_SOURCE=2
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
+        -Wimplicit-fallthrough -Wswitch -Wundef -Wvla -Wcast-align -Wwrite-strings
+override CFLAGS += -std=c11 $(WARN) -fstack-protector-strong -fPIE -pthread
+LDFLAGS += -pie -Wl,-z,relro,-z,now -pthread
+ifdef STRICT
+override CFLAGS += -Werror
+endif
+ifneq ($(SANITIZE),)
+override CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+CPPFLAGS += -U_FORTIFY_SOURCE
+LDFLAGS += -fsanitize=$(SANITIZE)
+endif
+LIBS = $(shell pkg-config --libs $(MODULES)) -lcsv -lm
+CHECK_LIBS = $(shell pkg-config --libs check)
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
+MAINS := $(BUILD)/proto/main_paidand.o $(BUILD)/proto/main_paidan.o
+ENGINE := $(call objects,engine)
+STORE := $(call objects,store)
+PROTO := $(filter-out $(MAINS),$(call objects,proto))
+
+.DEFAULT_GOAL := all
+.PHONY: all deps run demo test check asan tsan clang purity docs format install clean help
+
+all: deps ## build everything (installs missing packages first)
+	@$(MAKE) --no-print-directory programs
+
+.PHONY: programs
+programs: $(PROGRAMS) $(BUILD)/libpaidan-engine.a
+
+deps: ## install the Debian packages that are missing
+	@sh tests/deps.sh $(PACKAGES)
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/libpaidan-engine.a: $(ENGINE)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/paidand: $(BUILD)/proto/main_paidand.o $(PROTO) $(STORE) $(ENGINE)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+$(BUILD)/paidan: $(BUILD)/proto/main_paidan.o $(PROTO) $(STORE) $(ENGINE)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+$(BUILD)/paidan-bench: $(call objects,bench) $(PROTO) $(STORE) $(ENGINE)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+$(BUILD)/tests/run: $(call objects,tests) $(PROTO) $(STORE) $(ENGINE)
+	$(CC) $(LDFLAGS) $^ -o $@ $(CHECK_LIBS) $(LIBS)
+
+run: all ## start paidand on Huizhou, walk one order through its life, keep serving
+	@sh tests/demo.sh $(BUILD) serve
+
+demo: all ## the same, then stop
+	@sh tests/demo.sh $(BUILD)
+
+test: all ## build and run every test
+	@$(MAKE) --no-print-directory check
+
+check: programs $(BUILD)/tests/run
+	@$(MAKE) --no-print-directory purity
+	BUILD=$(BUILD) $(BUILD)/tests/run
+
+asan: deps ## the whole suite under AddressSanitizer and UBSan
+	$(MAKE) check BUILD=build-asan SANITIZE=address,undefined
+
+tsan: deps ## the whole suite under ThreadSanitizer
+	$(MAKE) check BUILD=build-tsan SANITIZE=thread
+
+clang: ## build everything with clang, warnings as errors
+	$(MAKE) programs CC=clang BUILD=build-clang STRICT=1
+
+purity: programs ## prove the engine pure and the arrows one-way
+	@sh tests/purity.sh $(BUILD)
+
+docs: $(BUILD)/paidand ## write proto/PROTOCOL.md from the method table
+	$(BUILD)/paidand --protocol > proto/PROTOCOL.md
+
+format: ## lay the code out by .clang-format
+	clang-format -i engine/*.[ch] store/*.[ch] proto/*.[ch] tests/*.[ch] bench/*.[ch]
+
+clean: ## remove what was built
+	rm -rf build build-asan build-tsan build-clang
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 12
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

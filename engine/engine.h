@@ -1,0 +1,348 @@
+/* engine.h -- the matching engine: orders, organisations, offers, and the rules that move them.
+ *
+ * A pure library: no I/O, no clock, no threads, no randomness. State changes only through
+ * engine_step(); the caller brings the time, makes the effects durable, and tells the world after.
+ * The same commands give the same bytes on any machine.
+ *
+ * Times are milliseconds since 1970 UTC, coordinates 1e-7 degrees of WGS-84, distances millimetres
+ * unless a name says metres, durations of service minutes. Windows are half-open. */
+#ifndef PAIDAN_ENGINE_H
+#define PAIDAN_ENGINE_H
+
+#include "calendar.h"
+#include "limits.h"
+#include "schedule.h"
+#include "skills.h"
+#include "words.h"
+
+struct engine;
+
+/* What a dispatcher may override, with a reason. */
+enum waive { WAIVE_REACH = 1, WAIVE_SCHEDULE = 2, WAIVE_REGION = 4 };
+
+struct order {
+#define ORDER_FIELD(type, name) type name;
+#include "fields.def"
+#undef ORDER_FIELD
+    struct skillset skills; /* the category's and all further ones */
+    char external_id[EXTERNAL_ID_BYTES_MAX + 1];
+    char claimed_by[ACTOR_BYTES_MAX + 1];
+    /* Not stored: follows from the offers and the tables. */
+    uint32_t covered, pending; /* people accepted for; people asked for and not yet answered */
+    uint32_t region_slot, first_offer, queue_next, queue_prev, heap_place, queue_region;
+    bool is_dirty, is_queued, is_waiting_assign;
+};
+
+struct offer {
+#define OFFER_FIELD(type, name) type name;
+#include "fields.def"
+#undef OFFER_FIELD
+    uint32_t order_slot, org_slot, next_of_order, next_of_org, prev_of_org, heap_place;
+    bool is_dirty, is_linked; /* linked: among the live offers of its organisation */
+};
+
+struct tally {
+#define TALLY_FIELD(type, name) type name;
+#include "fields.def"
+#undef TALLY_FIELD
+};
+
+struct org_date {
+    int32_t day;
+    bool is_closed;      /* the weekly schedule does not hold on that day */
+    uint64_t half_hours; /* open in addition */
+};
+
+struct org {
+#define ORG_FIELD(type, name) type name;
+#include "fields.def"
+#undef ORG_FIELD
+    struct tally tally;
+    struct skillset skills, certified;
+    struct week week;
+    char *name;        /* owned, never NULL */
+    uint64_t *regions; /* owned: where it serves; none means everywhere within reach */
+    uint32_t region_count;
+    struct org_date *dates; /* owned, sorted by day */
+    uint32_t date_count;
+    uint32_t county_slot, first_offer, live_count, mark; /* not stored */
+    bool is_dirty, is_tally_dirty;
+};
+
+struct region {
+    uint64_t code;
+    char *name; /* owned */
+    uint8_t level;   /* enum level; a province counts as city */
+    bool has_point;
+    int32_t lat, lon;
+    uint32_t parent, county; /* slots in the table; SLOT_NONE at the top */
+    uint32_t first_child, next_sibling;
+    uint32_t queue_first, queue_count; /* ready orders that wait at this region */
+};
+
+/* The data behind decisions. Minutes of routine orders are working time, others natural time. */
+struct rules {
+    uint32_t review_min[PRIORITY_COUNT];      /* placed: until it is overdue */
+    uint32_t round_min[PRIORITY_COUNT];       /* an offer's deadline */
+    uint32_t first_level_min[PRIORITY_COUNT]; /* the level at which the order starts */
+    uint32_t upper_level_min[PRIORITY_COUNT];
+    uint32_t close_min[PRIORITY_COUNT]; /* done: until it closes unrated (natural time) */
+    uint32_t window_min[PRIORITY_COUNT]; /* of an order that names no end */
+    uint32_t reach_percent[LEVEL_COUNT];
+    uint32_t declines_climb;       /* so many declines at a level send the order up */
+    uint32_t declines_instruction; /* so many declines allow an instruction */
+    uint32_t claim_min;            /* a dispatcher's lease */
+    uint32_t circle_m;             /* the ten-minute circle: full proximity */
+    uint32_t broadcast_count;      /* organisations asked at once, when not said */
+    uint32_t weight_proximity, weight_affinity, weight_activity, weight_rating, weight_load,
+        weight_fit;
+};
+
+/* The defaults of reference/domain.md section 1.5 and DESIGN.md section 4. */
+struct rules rules_default(void);
+
+enum op {
+    OP_NONE,
+    OP_SET_RULES,
+    OP_SET_OFFSET,
+    OP_SET_DAY,
+    OP_ADD_SKILL,
+    OP_ADD_REGION,
+    OP_ORG_PUT,
+    OP_ORG_REMOVE,
+    OP_ORG_DUTY,
+    OP_ORG_DATES,
+    OP_PLACE,
+    OP_APPROVE,
+    OP_REJECT,
+    OP_RETURN,
+    OP_RESUBMIT,
+    OP_CANCEL,
+    OP_ESCALATE,
+    OP_SUPERVISE,
+    OP_MERGE,
+    OP_SUSPEND,
+    OP_RESUME,
+    OP_RATE,
+    OP_CLAIM,
+    OP_TOUCH,
+    OP_UNCLAIM,
+    OP_DISPATCH,
+    OP_SET_MODE,
+    OP_CLOSE_SHORT,
+    OP_BATCH,
+    OP_ACCEPT,
+    OP_DECLINE,
+    OP_WITHDRAW,
+    OP_START,
+    OP_COMPLETE,
+    OP_RELEASE,
+    OP_NO_SHOW,
+    OP_NOTE_CONTACT,
+    OP_ASSIGN,
+    OP_TICK,
+    OP_COUNT
+};
+
+/* An order as it is asked for; zero means absent where a default exists. */
+struct order_request {
+    uint64_t region, person;
+    int32_t lat, lon;
+    bool has_place, is_remote, is_risk, is_proxy, needs_review;
+    int category;
+    struct skillset skills;
+    int64_t starts_at, ends_at;
+    uint32_t minutes, headcount, people_min, max_distance_m;
+    uint8_t priority, groups, mode;
+    char external_id[EXTERNAL_ID_BYTES_MAX + 1];
+};
+
+struct org_request {
+    uint64_t id; /* 0: given by the engine */
+    uint64_t region;
+    int32_t lat, lon;
+    uint32_t reach_m, capacity;
+    uint8_t type;
+    bool is_registered, is_insured, is_youth, is_suspended;
+    struct skillset skills, certified;
+    struct week week;
+    const char *name;
+    const uint64_t *regions;
+    uint32_t region_count;
+};
+
+struct record {
+    uint64_t volunteer;
+    uint32_t minutes;
+};
+
+struct command {
+    enum op op;
+    const char *actor;  /* who asks; borrowed for the step */
+    const char *reason; /* a coded word or NULL; borrowed */
+    uint64_t order, org, offer; /* whom it is about */
+    union {
+        struct rules rules;
+        int32_t offset_min;
+        struct calendar_day day;
+        struct skill skill;
+        struct {
+            uint64_t code, parent;
+            const char *name;
+            uint8_t level;
+            bool has_point;
+            int32_t lat, lon;
+        } region;
+        struct order_request place; /* place, and resubmit with what changes */
+        struct org_request put;
+        bool is_on_duty;
+        struct {
+            const struct org_date *dates;
+            uint32_t count;
+        } dates;
+        int64_t until; /* supervise */
+        uint64_t into; /* merge */
+        struct {
+            uint8_t stars;
+            bool is_rework;
+        } rate;
+        struct {
+            const uint64_t *orgs;
+            uint32_t count, people; /* people of each; 0: as many as are missing and free */
+            uint8_t waived;
+            bool is_instruction;
+        } dispatch;
+        struct {
+            uint8_t mode;
+            uint32_t count; /* broadcast: organisations asked at once; 0: the rule's */
+        } mode;
+        struct {
+            uint64_t region;
+            bool is_dry_run;
+        } batch;
+        uint32_t people; /* accept; 0: as offered */
+        struct {
+            const struct record *records;
+            uint32_t count;
+        } complete;
+        enum event_kind contact; /* which touch of personal data is put down */
+    } u;
+};
+
+/* Why not. `field` names the parameter (static text); a range is given where low < high. */
+struct refusal {
+    enum refusal_code code;
+    enum misfit misfit;
+    const char *field;
+    int64_t low, high;
+    uint64_t id; /* the organisation or object that it is about, or 0 */
+};
+
+struct assignment {
+    uint64_t order, org;
+    uint32_t people, score;
+    int64_t start_at, distance_mm;
+};
+
+struct outcome {
+    struct refusal refusal;
+    uint64_t id;    /* what was made: an order, organisation or offer */
+    uint32_t first, count; /* BATCH: so many of engine_effects()->assignments */
+    uint32_t waiting;      /* BATCH: ready orders looked at */
+};
+
+/* One line of the append-only log, and of the change feed. */
+struct event {
+    uint64_t seq, prev; /* prev: the event of the same order before this one, or 0 */
+    int64_t at;
+    uint64_t order, offer, org, region, county;
+    uint32_t people;
+    uint8_t kind, state, level;
+    char actor[ACTOR_BYTES_MAX + 1];
+    char reason[WORD_BYTES_MAX + 1];
+};
+
+struct record_row {
+    uint64_t order, offer, org, volunteer;
+    int64_t at;
+    uint32_t minutes;
+};
+
+struct served_pair {
+    uint64_t person, org;
+};
+
+/* What steps have changed since engine_effects_clear(): slots of changed objects, each once. */
+struct effects {
+    struct slots_view {
+        const uint32_t *items;
+        uint32_t count;
+    } orders, offers, orgs, tallies;
+    const uint64_t *removed_orgs;
+    const struct event *events;
+    const struct record_row *records;
+    const struct served_pair *served;
+    const struct assignment *assignments;
+    uint32_t removed_org_count, event_count, record_count, served_count, assignment_count;
+    bool is_catalogue_changed;
+};
+
+/* The counters that new ids come from. */
+struct counters {
+    uint64_t order, offer, org, event;
+};
+
+/* `node` is 0..NODE_MAX. The engine owns itself; engine_free(NULL) is allowed. */
+struct engine *engine_new(uint32_t node);
+void engine_free(struct engine *engine);
+
+/* Carries out one command. A refusal has no effect at all. */
+struct outcome engine_step(struct engine *engine, const struct command *command, int64_t now);
+
+/* When `tick` is due next; INT64_MAX when nothing is. Orders that wait for `assign`: how many. */
+int64_t engine_deadline(const struct engine *engine);
+uint32_t engine_assign_waiting(const struct engine *engine);
+
+struct effects engine_effects(const struct engine *engine);
+/* Forgets the effects, and with them the orders that have ended: the store answers for those. */
+void engine_effects_clear(struct engine *engine);
+
+/* Loading what the store holds, in this sequence: tables by engine_step; then organisations, orders,
+ * offers, pairs, counters; then engine_load_done(). The structs' unstored parts are ignored; text and
+ * arrays are copied. False: the row contradicts the tables or an earlier row. */
+bool engine_load_org(struct engine *engine, const struct org *row);
+bool engine_load_order(struct engine *engine, const struct order *row);
+bool engine_load_offer(struct engine *engine, const struct offer *row);
+void engine_load_served(struct engine *engine, uint64_t person, uint64_t org);
+void engine_load_counters(struct engine *engine, struct counters counters);
+void engine_load_done(struct engine *engine);
+struct counters engine_counters(const struct engine *engine);
+
+/* A sum over the whole state, the same for the same state however it came about. */
+uint64_t engine_digest(const struct engine *engine);
+/* Verifies every invariant with `must`. Cost: the whole state. */
+void engine_check(const struct engine *engine);
+
+/* Looking. Pointers stay good until the next step or clear. */
+const struct order *engine_order(const struct engine *engine, uint64_t id);
+const struct offer *engine_offer(const struct engine *engine, uint64_t id);
+const struct org *engine_org(const struct engine *engine, uint64_t id);
+const struct order *engine_order_slot(const struct engine *engine, uint32_t slot);
+const struct offer *engine_offer_slot(const struct engine *engine, uint32_t slot); /* NULL: none */
+const struct org *engine_org_slot(const struct engine *engine, uint32_t slot);
+/* The next organisation or order in slot sequence after `slot` (start with SLOT_NONE); NULL at the end. */
+const struct org *engine_next_org(const struct engine *engine, uint32_t *slot);
+const struct order *engine_next_order(const struct engine *engine, uint32_t *slot);
+const struct catalogue *engine_catalogue(const struct engine *engine);
+const struct calendar *engine_calendar(const struct engine *engine);
+const struct rules *engine_rules(const struct engine *engine);
+uint32_t engine_region_count(const struct engine *engine);
+const struct region *engine_region_slot(const struct engine *engine, uint32_t slot);
+uint32_t engine_region_find(const struct engine *engine, uint64_t code); /* slot or SLOT_NONE */
+/* Whether region slot `inner` is `outer` or below it, following `parent`. */
+bool engine_region_within(const struct engine *engine, uint32_t inner, uint32_t outer);
+struct engine_counts {
+    uint32_t orders, offers, orgs, ready, offered;
+} engine_counts(const struct engine *engine);
+
+#endif

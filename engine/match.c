@@ -1,0 +1,444 @@
+/* match.c -- the definition of what fits and what is best, and two ways to find the best. */
+#include "match.h"
+
+#include <stdlib.h>
+
+#include "geo.h"
+#include "state.h"
+
+const char *const score_part_names[6] = {"proximity", "affinity", "activity",
+                                         "rating",    "load",     "fit"};
+
+#define NIGHT_FROM 44 /* half-hours of the day: 22:00 to 06:00 is night for youth teams */
+#define NIGHT_TO 12
+#define MINUTE_MS INT64_C(60000)
+
+static bool is_night(int64_t half_hour)
+{
+    int64_t in_day = half_hour % HALF_HOURS_A_DAY;
+    return in_day >= NIGHT_FROM || in_day < NIGHT_TO;
+}
+
+/* The first start to be tried: what was asked for, or, when that has passed, the next half-hour. */
+static int64_t first_start(const struct engine *e, const struct want *want)
+{
+    if (want->starts_at > want->now - HALF_HOUR_MS)
+        return want->starts_at;
+    return calendar_instant(&e->calendar, calendar_half_hour(&e->calendar, want->now - 1) + 1);
+}
+
+/* The search for the earliest start: a walk over the half-hours of the window that keeps the length
+ * of the run of good ones behind it. */
+struct walk {
+    const struct calendar *calendar;
+    int64_t from, length_ms, ends_at;
+    int64_t half_hour, run; /* run: good half-hours up to and with this one */
+};
+
+/* Takes one half-hour in; the start that it completes, or -1. */
+static int64_t walk_take(struct walk *w, bool is_good)
+{
+    int64_t first = calendar_half_hour(w->calendar, w->from);
+    int64_t start = -1;
+    w->run = is_good ? w->run + 1 : 0;
+    int64_t first_last = calendar_half_hour(w->calendar, w->from + w->length_ms - 1);
+    int64_t count = (w->length_ms + HALF_HOUR_MS - 1) / HALF_HOUR_MS;
+    if (w->half_hour == first_last && w->run == first_last - first + 1) {
+        start = w->from;
+    } else if (w->run >= count) {
+        start = calendar_instant(w->calendar, w->half_hour - count + 1);
+        if (start < w->from)
+            start = -1;
+    }
+    w->half_hour++;
+    return start >= 0 && start + w->length_ms <= w->ends_at ? start : -1;
+}
+
+static struct walk walk_begin(const struct engine *e, const struct want *want)
+{
+    struct walk w = {.calendar = &e->calendar, .length_ms = want->minutes * MINUTE_MS};
+    w.from = want->fixed_start != 0 ? want->fixed_start : first_start(e, want);
+    w.ends_at = want->fixed_start != 0 ? want->fixed_start + w.length_ms : want->ends_at;
+    w.half_hour = calendar_half_hour(w.calendar, w.from);
+    return w;
+}
+
+/* Whether no start of the window keeps out of the night. */
+static bool window_is_night(const struct engine *e, const struct want *want)
+{
+    struct walk w = walk_begin(e, want);
+    while (calendar_instant(w.calendar, w.half_hour) < w.ends_at)
+        if (walk_take(&w, !is_night(w.half_hour)) >= 0)
+            return false;
+    return true;
+}
+
+static uint32_t free_people(const struct engine *e, const struct want *want, const struct org *org,
+                            int64_t half_hour)
+{
+    if (org->live_count == 0)
+        return org->capacity;
+    uint32_t used = org_used(e, org, half_hour, want->own_offer);
+    return used < org->capacity ? org->capacity - used : 0;
+}
+
+/* The earliest start at which the organisation is open throughout and has the people. */
+static enum misfit find_start(const struct engine *e, const struct want *want,
+                              const struct org *org, struct candidate *found)
+{
+    uint32_t least = want->people_min < want->people ? want->people_min : want->people;
+    bool is_waived = (want->waived & WAIVE_SCHEDULE) != 0;
+    struct walk fitting = walk_begin(e, want);
+    struct walk opening = fitting;
+    bool opens = false;
+    found->start_at = -1;
+    while (found->start_at < 0 && calendar_instant(fitting.calendar, fitting.half_hour) < fitting.ends_at) {
+        int64_t half_hour = fitting.half_hour;
+        bool is_open = is_waived || org_is_open(org, half_hour);
+        is_open = is_open && !(org->is_youth && is_night(half_hour));
+        opens |= walk_take(&opening, is_open) >= 0;
+        found->start_at =
+            walk_take(&fitting, is_open && free_people(e, want, org, half_hour) >= least);
+    }
+    if (found->start_at < 0)
+        return opens ? MISFIT_FULL : MISFIT_NOT_OPEN;
+    found->people = want->people;
+    int64_t last = calendar_half_hour(&e->calendar, found->start_at + want->minutes * MINUTE_MS - 1);
+    for (int64_t i = calendar_half_hour(&e->calendar, found->start_at); i <= last; i++) {
+        uint32_t people = free_people(e, want, org, i);
+        found->people = people < found->people ? people : found->people;
+    }
+    return MISFIT_NONE;
+}
+
+/* Whether the organisation has answered, or only been asked for, this order before. */
+static enum misfit asked_before(const struct engine *e, const struct want *want,
+                                const struct org *org)
+{
+    enum misfit misfit = MISFIT_NONE;
+    for (uint32_t slot = want->order != NULL ? want->order->first_offer : SLOT_NONE;
+         slot != SLOT_NONE;) {
+        const struct offer *f = offer_at(e, slot);
+        slot = f->next_of_order;
+        if (f->org != org->id || f->id == want->own_offer)
+            continue;
+        if (f->state == OFFER_DECLINED || f->state == OFFER_RELEASED ||
+            f->state == OFFER_NO_SHOW || f->state == OFFER_COMPLETED)
+            return MISFIT_DECLINED_BEFORE;
+        if (offer_is_live(f) || (want->is_automatic && f->state == OFFER_EXPIRED))
+            misfit = MISFIT_ASKED_BEFORE;
+    }
+    return misfit;
+}
+
+static enum misfit try_standing(const struct engine *e, const struct want *want,
+                                const struct org *org)
+{
+    if (org->is_suspended)
+        return MISFIT_SUSPENDED;
+    if (!org->is_on_duty)
+        return MISFIT_OFF_DUTY;
+    if (org->type == ORG_SUPPORT)
+        return MISFIT_WRONG_TYPE;
+    if ((want->waived & WAIVE_REGION) == 0 && !org_serves_region(e, org, want->region_slot))
+        return MISFIT_REGION_NOT_SERVED;
+    if (!skillset_within(&want->skills, &org->skills))
+        return MISFIT_SKILL_MISSING;
+    if (!skillset_within(&want->certified, &org->certified))
+        return MISFIT_CERTIFICATION_MISSING;
+    if (want->needs_registered && !org->is_registered)
+        return MISFIT_NOT_REGISTERED;
+    if (want->is_risk && !org->is_insured)
+        return MISFIT_NOT_INSURED;
+    if (org->is_youth && (want->is_risk || want->is_night))
+        return MISFIT_MINORS_PROTECTED;
+    return MISFIT_NONE;
+}
+
+static uint64_t reach_mm(const struct want *want, const struct org *org)
+{
+    uint64_t reach = (uint64_t)org->reach_m * 10 * want->reach_percent; /* metres × percent */
+    return reach < want->max_distance_mm ? reach : want->max_distance_mm;
+}
+
+enum misfit match_try(const struct engine *e, const struct want *want, const struct org *org,
+                      struct candidate *candidate)
+{
+    *candidate = (struct candidate){.org = org->id, .start_at = -1};
+    if (!want->is_remote)
+        candidate->distance_mm = geo_distance_mm(want->lat, want->lon, org->lat, org->lon);
+    enum misfit misfit = try_standing(e, want, org);
+    if (misfit != MISFIT_NONE)
+        return misfit;
+    if (!want->is_remote && (want->waived & WAIVE_REACH) == 0 &&
+        (uint64_t)candidate->distance_mm > reach_mm(want, org))
+        return MISFIT_OUT_OF_REACH;
+    misfit = find_start(e, want, org, candidate);
+    return misfit != MISFIT_NONE ? misfit : asked_before(e, want, org);
+}
+
+static uint32_t part_proximity(const struct engine *e, const struct want *want,
+                               const struct org *org, const struct candidate *c)
+{
+    uint64_t circle = (uint64_t)e->rules.circle_m * 1000;
+    uint64_t reach = reach_mm(want, org);
+    uint64_t distance = (uint64_t)c->distance_mm;
+    if (want->is_remote || distance <= circle)
+        return 1000;
+    return distance >= reach ? 0 : (uint32_t)((reach - distance) * 1000 / (reach - circle));
+}
+
+/* 600 by how close in administration, 400 when it has served this person before. */
+static uint32_t part_affinity(const struct engine *e, const struct want *want,
+                              const struct org *org)
+{
+    uint32_t part = pairs_has(&e->pairs, want->person, org->id) ? 400 : 0;
+    uint32_t home = org->region != 0 ? map_get(&e->region_codes, org->region) : SLOT_NONE;
+    if (home == SLOT_NONE)
+        return part;
+    static const uint32_t near[LEVEL_COUNT] = {600, 400, 200, 0};
+    for (unsigned level = 0; level < LEVEL_COUNT; level++) {
+        uint32_t common = region_at_level(e, want->region_slot, level);
+        if (e->regions[common].level == level && engine_region_within(e, home, common))
+            return part + near[level];
+    }
+    return part;
+}
+
+/* The mean of the stars as if five people had given four each before: bounded and slow to move. */
+static uint32_t part_rating(const struct org *org)
+{
+    uint32_t sum = org->tally.rating_sum + 5 * 4;
+    uint32_t count = org->tally.rating_count + 5;
+    return (sum - count) * 250 / count;
+}
+
+/* Fairness: half for the free share at the proposed time, half for the days since its last order. */
+static uint32_t part_load(const struct engine *e, const struct want *want, const struct org *org,
+                          const struct candidate *c)
+{
+    int64_t half_hour = calendar_half_hour(&e->calendar, c->start_at);
+    uint32_t share = (uint32_t)((uint64_t)free_people(e, want, org, half_hour) * 500 / org->capacity);
+    int64_t idle = want->now - org->tally.last_accept_at;
+    int64_t full = 14 * DAY_MS;
+    if (org->tally.last_accept_at == 0 || idle > full)
+        idle = full;
+    return share + (idle > 0 ? (uint32_t)(idle * 500 / full) : 0);
+}
+
+/* 1000 with no skill left over, less with every idle one, weighted by its rarity in the county. */
+static uint32_t part_fit(const struct supply *supply, const struct want *want,
+                         const struct org *org)
+{
+    uint64_t idle = 0;
+    for (int word = 0; word < SKILL_COUNT_MAX / 64; word++) {
+        uint64_t bits = org->skills.bits[word] & ~want->skills.bits[word];
+        for (; bits != 0; bits &= bits - 1) {
+            uint64_t skilled = supply->skilled[word * 64 + __builtin_ctzll(bits)];
+            idle += supply->orgs != 0 ? 1000 - skilled * 1000 / supply->orgs : 1000;
+        }
+    }
+    return (uint32_t)(1000000 / (1000 + idle));
+}
+
+static void score(const struct engine *e, const struct want *want, const struct org *org,
+                  struct candidate *c)
+{
+    const struct rules *r = &e->rules;
+    const uint32_t weights[6] = {r->weight_proximity, r->weight_affinity, r->weight_activity,
+                                 r->weight_rating,    r->weight_load,     r->weight_fit};
+    c->part[0] = part_proximity(e, want, org, c);
+    c->part[1] = part_affinity(e, want, org);
+    c->part[2] = org->tally.activity;
+    c->part[3] = part_rating(org);
+    c->part[4] = part_load(e, want, org, c);
+    c->part[5] = part_fit(supply_of(e, want->county_slot), want, org);
+    uint64_t sum = 0;
+    uint64_t total = 0;
+    for (int i = 0; i < 6; i++) {
+        sum += (uint64_t)weights[i] * c->part[i];
+        total += weights[i];
+    }
+    c->score = total != 0 ? (uint32_t)(sum / total) : 0;
+}
+
+/* The best so far: a heap with the worst on top, so that a better one replaces it. */
+struct best {
+    struct candidate *items;
+    uint32_t count, limit;
+    enum rank rank;
+};
+
+static bool ranks_before(enum rank rank, const struct candidate *a, const struct candidate *b)
+{
+    if (rank == RANK_SCORE && a->score != b->score)
+        return a->score > b->score;
+    if (a->distance_mm != b->distance_mm)
+        return a->distance_mm < b->distance_mm;
+    return a->org < b->org;
+}
+
+static void best_sink(struct best *best, uint32_t at, struct candidate item)
+{
+    for (uint32_t child; (child = at * 2 + 1) < best->count; at = child) {
+        if (child + 1 < best->count &&
+            ranks_before(best->rank, &best->items[child], &best->items[child + 1]))
+            child++;
+        if (!ranks_before(best->rank, &item, &best->items[child]))
+            break;
+        best->items[at] = best->items[child];
+    }
+    best->items[at] = item;
+}
+
+static void best_offer(struct best *best, const struct candidate *item)
+{
+    if (best->count == best->limit) {
+        if (best->limit != 0 && ranks_before(best->rank, item, &best->items[0]))
+            best_sink(best, 0, *item);
+        return;
+    }
+    uint32_t at = best->count++;
+    while (at != 0 && ranks_before(best->rank, &best->items[(at - 1) / 2], item)) {
+        best->items[at] = best->items[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    best->items[at] = *item;
+}
+
+/* Takes the worst off again and again: what is left behind is in rank order. */
+static uint32_t best_sort(struct best *best)
+{
+    uint32_t count = best->count;
+    while (best->count > 1) {
+        struct candidate worst = best->items[0];
+        struct candidate last = best->items[--best->count];
+        best_sink(best, 0, last);
+        best->items[best->count] = worst;
+    }
+    return count;
+}
+
+uint32_t match_scan(const struct engine *e, const struct want *want, enum rank rank,
+                    uint32_t limit, struct candidate *out, uint32_t *counts)
+{
+    struct best best = {.items = out, .limit = limit, .rank = rank};
+    uint32_t slot = SLOT_NONE;
+    for (const struct org *org; (org = engine_next_org(e, &slot)) != NULL;) {
+        struct candidate candidate;
+        enum misfit misfit = match_try(e, want, org, &candidate);
+        if (counts != NULL && org->county_slot == want->county_slot)
+            counts[misfit]++;
+        if (misfit != MISFIT_NONE)
+            continue;
+        candidate.org_slot = slot;
+        score(e, want, org, &candidate);
+        best_offer(&best, &candidate);
+    }
+    return best_sort(&best);
+}
+
+struct search {
+    struct engine *engine;
+    const struct want *want;
+    struct best best;
+    uint32_t mark;
+};
+
+static void search_visit(uint32_t slot, void *context)
+{
+    struct search *s = context;
+    struct org *org = org_at(s->engine, slot);
+    if (org->mark == s->mark)
+        return;
+    org->mark = s->mark;
+    struct candidate candidate;
+    if (match_try(s->engine, s->want, org, &candidate) != MISFIT_NONE)
+        return;
+    candidate.org_slot = slot;
+    score(s->engine, s->want, org, &candidate);
+    best_offer(&s->best, &candidate);
+}
+
+/* Marks tell an organisation that the search has met; they start anew when the numbers run out. */
+static uint32_t next_mark(struct engine *e)
+{
+    if (++e->mark == 0) {
+        for (uint32_t i = 0; i < e->orgs.used; i++)
+            org_at(e, i)->mark = 0;
+        e->mark = 1;
+    }
+    return e->mark;
+}
+
+uint32_t match_find(struct engine *e, const struct want *want, enum rank rank, uint32_t limit,
+                    struct candidate *out)
+{
+    bool is_anywhere = want->is_remote || (want->waived & WAIVE_REACH) != 0;
+    int rarest = -1;
+    uint64_t fewest = UINT64_MAX;
+    SKILLSET_EACH(&want->skills, skill) {
+        uint64_t count = is_anywhere ? index_count_all(&e->index, skill)
+                                     : index_count_place(&e->index, want->lat, want->lon,
+                                                         want->reach_percent, skill);
+        if (count < fewest) {
+            fewest = count;
+            rarest = skill;
+        }
+    }
+    must(rarest >= 0); /* an order has a category */
+    struct search s = {.engine = e, .want = want, .mark = next_mark(e)};
+    s.best = (struct best){.items = out, .limit = limit, .rank = rank};
+    if (is_anywhere)
+        index_visit_all(&e->index, rarest, search_visit, &s);
+    else
+        index_visit_place(&e->index, want->lat, want->lon, want->reach_percent, rarest,
+                          search_visit, &s);
+    return best_sort(&s.best);
+}
+
+struct want match_want(const struct engine *e, const struct order *o, int64_t now)
+{
+    struct want want = {
+        .order = o,
+        .region_slot = o->region_slot,
+        .county_slot = e->regions[o->region_slot].county,
+        .lat = o->lat,
+        .lon = o->lon,
+        .is_remote = o->is_remote,
+        .is_risk = o->is_risk,
+        .skills = o->skills,
+        .starts_at = o->starts_at,
+        .ends_at = o->ends_at,
+        .fixed_start = o->start_at,
+        .now = now,
+        .minutes = o->minutes,
+        .people = order_missing(o) != 0 ? order_missing(o) : o->headcount,
+        .people_min = o->people_min,
+        .max_distance_mm = o->max_distance_m != 0 ? o->max_distance_m * UINT64_C(1000) : UINT64_MAX,
+        .reach_percent = e->rules.reach_percent[o->level],
+        .person = o->person,
+    };
+    SKILLSET_EACH(&o->skills, skill) {
+        uint8_t needs = e->catalogue.skills[skill].needs;
+        if ((needs & NEEDS_CERTIFIED) != 0)
+            skillset_add(&want.certified, skill);
+        want.needs_registered |= (needs & NEEDS_REGISTERED) != 0;
+        want.is_risk |= (needs & NEEDS_RISK) != 0;
+    }
+    want.is_night = window_is_night(e, &want);
+    return want;
+}
+
+bool match_want_request(const struct engine *e, const struct order_request *request, int64_t now,
+                        struct want *want, struct refusal *refusal)
+{
+    struct order order;
+    *refusal = order_check_request(e, request, now, &order);
+    if (refusal->code != REFUSAL_NONE)
+        return false;
+    order.first_offer = SLOT_NONE;
+    *want = match_want(e, &order, now);
+    want->order = NULL;
+    return true;
+}

@@ -1,0 +1,230 @@
+/* offers.c -- what organisations answer, and what time answers for them. */
+#include "match.h"
+#include "state.h"
+
+typedef struct refusal answer(struct engine *e, const struct command *c, int64_t now,
+                              struct offer *f, struct order *o);
+
+static struct refusal not_pending(const struct offer *f)
+{
+    if (f->state == OFFER_EXPIRED)
+        return refuse(REFUSAL_EXPIRED, "offer");
+    if (f->state == OFFER_WITHDRAWN && f->is_covered)
+        return refuse(REFUSAL_COVERED, "offer");
+    return refuse(REFUSAL_BAD_STATE, "offer");
+}
+
+/* The same check as when the offer was made, for the world may have changed since. */
+static struct refusal check_again(struct engine *e, const struct offer *f, const struct order *o,
+                                  int64_t now, struct candidate *candidate)
+{
+    struct want want = match_want(e, o, now);
+    want.own_offer = f->id;
+    want.waived = f->waived;
+    want.people = o->headcount - o->covered;
+    if (o->start_at == 0)
+        want.fixed_start = f->start_at; /* it was asked for this time */
+    struct refusal refusal = refuse(REFUSAL_MISFIT, "offer");
+    refusal.id = f->org;
+    refusal.misfit = match_try(e, &want, org_at(e, f->org_slot), candidate);
+    return refusal.misfit == MISFIT_NONE ? REFUSED_NOT : refusal;
+}
+
+static struct refusal accept(struct engine *e, const struct command *c, int64_t now,
+                             struct offer *f, struct order *o)
+{
+    if (f->state == OFFER_ACCEPTED)
+        return REFUSED_NOT; /* said before */
+    if (f->state != OFFER_PENDING)
+        return not_pending(f);
+    if (now >= f->expires_at)
+        return refuse(REFUSAL_EXPIRED, "offer");
+    if (o->covered >= o->headcount)
+        return refuse(REFUSAL_COVERED, "offer");
+    struct candidate candidate;
+    struct refusal refusal = check_again(e, f, o, now, &candidate);
+    if (refusal.code != REFUSAL_NONE)
+        return refusal;
+    uint32_t missing = o->headcount - o->covered;
+    uint32_t least = o->people_min < missing ? o->people_min : missing;
+    least = least < f->people ? least : f->people;
+    uint32_t most = candidate.people < f->people ? candidate.people : f->people;
+    most = most < missing ? most : missing;
+    uint32_t people = c->u.people != 0 ? c->u.people : most;
+    if (people < least || people > most)
+        return refuse_range("people", least, most);
+    o->pending -= f->people;
+    f->people = people;
+    o->pending += people;
+    f->start_at = candidate.start_at;
+    o->start_at = candidate.start_at;
+    offer_set_state(e, f, OFFER_ACCEPTED, now);
+    struct tally *tally = &org_at(e, f->org_slot)->tally;
+    tally->last_accept_at = now;
+    tally->accept_count++;
+    touch_tally(e, f->org_slot);
+    order_settle(e, o, c, now);
+    emit_offer(e, EVENT_ACCEPTED, f, c, now);
+    order_want_assign(e, o);
+    return REFUSED_NOT;
+}
+
+static struct refusal decline(struct engine *e, const struct command *c, int64_t now,
+                              struct offer *f, struct order *o)
+{
+    if (f->state == OFFER_DECLINED)
+        return REFUSED_NOT;
+    if (f->state != OFFER_PENDING)
+        return not_pending(f);
+    offer_set_state(e, f, OFFER_DECLINED, now);
+    org_at(e, f->org_slot)->tally.decline_count++;
+    touch_tally(e, f->org_slot);
+    o->declines++;
+    o->level_declines++;
+    emit_offer(e, EVENT_DECLINED, f, c, now);
+    order_lost_offer(e, o, c, now);
+    return REFUSED_NOT;
+}
+
+static struct refusal withdraw(struct engine *e, const struct command *c, int64_t now,
+                               struct offer *f, struct order *o)
+{
+    if (f->state == OFFER_WITHDRAWN)
+        return REFUSED_NOT;
+    if (f->state != OFFER_PENDING)
+        return not_pending(f);
+    offer_set_state(e, f, OFFER_WITHDRAWN, now);
+    emit_offer(e, EVENT_WITHDRAWN, f, c, now);
+    order_lost_offer(e, o, c, now);
+    return REFUSED_NOT;
+}
+
+static struct refusal start(struct engine *e, const struct command *c, int64_t now,
+                            struct offer *f, struct order *o)
+{
+    if (f->state == OFFER_SERVING)
+        return REFUSED_NOT;
+    if (f->state != OFFER_ACCEPTED)
+        return refuse(REFUSAL_BAD_STATE, "offer");
+    offer_set_state(e, f, OFFER_SERVING, now);
+    order_settle(e, o, c, now);
+    emit_offer(e, EVENT_STARTED, f, c, now);
+    return REFUSED_NOT;
+}
+
+static struct refusal check_records(const struct command *c)
+{
+    const struct record *records = c->u.complete.records;
+    if (c->u.complete.count > RECORD_COUNT_MAX)
+        return refuse_range("records", 0, RECORD_COUNT_MAX);
+    for (uint32_t i = 0; i < c->u.complete.count; i++) {
+        if (records[i].volunteer < 1 || records[i].volunteer > ID_MAX)
+            return refuse_range("volunteer", 1, ID_MAX);
+        if (records[i].minutes < 1 || records[i].minutes > SERVICE_MINUTES_MAX)
+            return refuse_range("minutes", 1, SERVICE_MINUTES_MAX);
+        for (uint32_t before = 0; before < i; before++)
+            if (records[before].volunteer == records[i].volunteer)
+                return refuse(REFUSAL_BAD_VALUE, "records"); /* a volunteer twice */
+    }
+    return REFUSED_NOT;
+}
+
+static struct refusal complete(struct engine *e, const struct command *c, int64_t now,
+                               struct offer *f, struct order *o)
+{
+    if (f->state != OFFER_SERVING)
+        return refuse(REFUSAL_BAD_STATE, "offer");
+    struct refusal refusal = check_records(c);
+    if (refusal.code != REFUSAL_NONE)
+        return refusal;
+    for (uint32_t i = 0; i < c->u.complete.count; i++)
+        effect_record(e, (struct record_row){.order = o->id,
+                                             .offer = f->id,
+                                             .org = f->org,
+                                             .volunteer = c->u.complete.records[i].volunteer,
+                                             .at = now,
+                                             .minutes = c->u.complete.records[i].minutes});
+    org_at(e, f->org_slot)->tally.complete_count++;
+    touch_tally(e, f->org_slot);
+    offer_set_state(e, f, OFFER_COMPLETED, now);
+    if (o->person != 0 && pairs_add(&e->pairs, o->person, f->org))
+        effect_served(e, o->person, f->org);
+    order_settle(e, o, c, now);
+    emit_offer(e, EVENT_COMPLETED, f, c, now);
+    return REFUSED_NOT;
+}
+
+static struct refusal give_up(struct engine *e, const struct command *c, int64_t now,
+                              struct offer *f, struct order *o)
+{
+    bool is_no_show = c->op == OP_NO_SHOW;
+    if (f->state != OFFER_ACCEPTED && (f->state != OFFER_SERVING || is_no_show))
+        return refuse(REFUSAL_BAD_STATE, "offer");
+    if (is_no_show) {
+        org_at(e, f->org_slot)->tally.no_show_count++;
+        touch_tally(e, f->org_slot);
+    }
+    offer_set_state(e, f, is_no_show ? OFFER_NO_SHOW : OFFER_RELEASED, now);
+    emit_offer(e, is_no_show ? EVENT_NO_SHOW : EVENT_RELEASED, f, c, now);
+    order_lost_offer(e, o, c, now);
+    return REFUSED_NOT;
+}
+
+static answer *const answers[OP_COUNT] = {
+    [OP_ACCEPT] = accept,     [OP_DECLINE] = decline, [OP_WITHDRAW] = withdraw,
+    [OP_START] = start,       [OP_COMPLETE] = complete, [OP_RELEASE] = give_up,
+    [OP_NO_SHOW] = give_up,
+};
+
+struct refusal request_offer(struct engine *e, const struct command *c, int64_t now,
+                             struct outcome *outcome)
+{
+    uint32_t slot = map_get(&e->offer_ids, c->offer);
+    if (slot == SLOT_NONE)
+        return refuse(REFUSAL_NOT_FOUND, "offer");
+    struct offer *f = offer_at(e, slot);
+    outcome->id = f->id;
+    return answers[c->op](e, c, now, f, order_at(e, f->order_slot));
+}
+
+static void expire(struct engine *e, const struct command *c, int64_t now, struct offer *f)
+{
+    struct order *o = order_at(e, f->order_slot);
+    offer_set_state(e, f, OFFER_EXPIRED, now);
+    org_at(e, f->org_slot)->tally.expire_count++;
+    touch_tally(e, f->org_slot);
+    emit_offer(e, EVENT_EXPIRED, f, c, now);
+    order_lost_offer(e, o, c, now);
+}
+
+/* An order's clock: supervision that was not met, a review overdue, a level used up, time to close. */
+static void order_due(struct engine *e, const struct command *c, int64_t now, struct order *o)
+{
+    bool is_due = o->due_at != 0 && o->due_at <= now && !o->is_suspended;
+    touch_order(e, o);
+    if (o->supervised_until != 0 && o->supervised_until <= now) {
+        o->supervised_until = 0;
+        emit_order(e, EVENT_OVERDUE, o, c, now);
+    }
+    if (is_due && o->state == ORDER_DONE) {
+        order_end(e, o, ORDER_CLOSED, now);
+        emit_order(e, EVENT_CLOSED, o, c, now);
+    } else if (is_due && (o->state == ORDER_READY || o->state == ORDER_OFFERED)) {
+        order_climb(e, o, c, now);
+    } else if (is_due) {
+        o->due_at = 0;
+        emit_order(e, EVENT_OVERDUE, o, c, now);
+    }
+    if (!order_has_ended(o))
+        order_arm(e, o);
+}
+
+void timer_fire(struct engine *e, const struct command *c, int64_t now)
+{
+    const struct heap_entry *top = heap_top(&e->timers);
+    uint64_t key = top->key;
+    if ((key & TIMER_OFFER) != 0)
+        expire(e, c, now, offer_at(e, map_get(&e->offer_ids, key & ~TIMER_OFFER)));
+    else
+        order_due(e, c, now, order_at(e, map_get(&e->order_ids, key)));
+}

@@ -1,0 +1,250 @@
+/* org.c -- the registry of organisations, and when each is open and has people free. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "geo.h"
+#include "state.h"
+
+static struct index_place place_of(const struct org *org)
+{
+    return (struct index_place){.lat = org->lat, .lon = org->lon, .reach_m = org->reach_m};
+}
+
+static void count_supply(struct engine *e, const struct org *org, uint32_t by)
+{
+    if (org->county_slot == SLOT_NONE)
+        return;
+    struct supply *supply = e->supplies[org->county_slot];
+    supply->orgs += by;
+    SKILLSET_EACH(&org->skills, skill) supply->skilled[skill] += by;
+}
+
+void org_enter(struct engine *e, uint32_t slot)
+{
+    const struct org *org = org_at(e, slot);
+    index_add(&e->index, slot, place_of(org), &org->skills);
+    count_supply(e, org, 1);
+}
+
+void org_leave(struct engine *e, uint32_t slot)
+{
+    const struct org *org = org_at(e, slot);
+    index_remove(&e->index, slot, place_of(org), &org->skills);
+    count_supply(e, org, UINT32_MAX); /* minus one */
+}
+
+void org_fini(struct org *org)
+{
+    free(org->name);
+    free(org->regions);
+    free(org->dates);
+    *org = (struct org){.id = 0};
+}
+
+static struct refusal check_request(const struct engine *e, const struct org_request *r)
+{
+    if (r->id > ID_MAX)
+        return refuse_range("id", 1, ID_MAX);
+    if (r->region != 0 && map_get(&e->region_codes, r->region) == SLOT_NONE)
+        return refuse(REFUSAL_NOT_FOUND, "region");
+    if (r->lat < -LAT_MAX || r->lat > LAT_MAX)
+        return refuse_range("lat", -90, 90);
+    if (r->lon < -LON_MAX || r->lon > LON_MAX)
+        return refuse_range("lon", -180, 180);
+    if (r->reach_m < 1 || r->reach_m > REACH_M_MAX)
+        return refuse_range("reach_m", 1, REACH_M_MAX);
+    if (r->capacity < 1 || r->capacity > ORG_CAPACITY_MAX)
+        return refuse_range("capacity", 1, ORG_CAPACITY_MAX);
+    if (r->type >= ORG_TYPE_COUNT)
+        return refuse(REFUSAL_BAD_VALUE, "type");
+    if (skillset_next(&r->skills, 0) < 0)
+        return refuse(REFUSAL_MISSING_FIELD, "skills");
+    if (!skillset_within(&r->certified, &r->skills))
+        return refuse(REFUSAL_BAD_VALUE, "certified");
+    if (r->region_count > ORG_REGION_COUNT_MAX)
+        return refuse_range("regions", 0, ORG_REGION_COUNT_MAX);
+    for (uint32_t i = 0; i < r->region_count; i++)
+        if (map_get(&e->region_codes, r->regions[i]) == SLOT_NONE)
+            return refuse(REFUSAL_NOT_FOUND, "regions");
+    return REFUSED_NOT;
+}
+
+static void fill(struct engine *e, struct org *org, const struct org_request *r)
+{
+    org->region = r->region;
+    org->county_slot = SLOT_NONE;
+    if (r->region != 0)
+        org->county_slot = e->regions[map_get(&e->region_codes, r->region)].county;
+    org->county = org->county_slot != SLOT_NONE ? e->regions[org->county_slot].code : 0;
+    org->lat = r->lat;
+    org->lon = r->lon;
+    org->reach_m = r->reach_m;
+    org->capacity = r->capacity;
+    org->type = r->type;
+    org->is_registered = r->is_registered;
+    org->is_insured = r->is_insured;
+    org->is_youth = r->is_youth;
+    org->is_suspended = r->is_suspended;
+    org->skills = r->skills;
+    org->certified = r->certified;
+    org->week = r->week;
+    free(org->name);
+    org->name = must_strdup(r->name != NULL ? r->name : "");
+    free(org->regions);
+    org->regions = must_alloc(r->region_count, sizeof *org->regions);
+    org->region_count = r->region_count;
+    if (r->region_count != 0)
+        memcpy(org->regions, r->regions, r->region_count * sizeof *org->regions);
+}
+
+struct refusal org_put(struct engine *e, const struct command *c, int64_t now, uint64_t *id)
+{
+    const struct org_request *r = &c->u.put;
+    struct refusal refusal = check_request(e, r);
+    if (refusal.code != REFUSAL_NONE)
+        return refusal;
+    uint64_t wanted = r->id != 0 ? r->id : e->next.org;
+    uint32_t slot = map_get(&e->org_ids, wanted);
+    if (slot == SLOT_NONE) {
+        slot = pool_take(&e->orgs);
+        struct org *fresh = org_at(e, slot);
+        fresh->id = wanted;
+        fresh->is_on_duty = true;
+        fresh->tally.activity = 500;
+        fresh->first_offer = SLOT_NONE;
+        map_put(&e->org_ids, wanted, slot);
+        touch_tally(e, slot);
+    } else {
+        org_leave(e, slot);
+    }
+    if (wanted >= e->next.org && wanted < ID_MAX)
+        e->next.org = wanted + 1;
+    struct org *org = org_at(e, slot);
+    fill(e, org, r);
+    org_enter(e, slot);
+    touch_org(e, slot);
+    struct event *event = emit(e, EVENT_ORG_PUT, c, now);
+    event->org = wanted;
+    event->region = org->region;
+    event->county = org->county;
+    *id = wanted;
+    return REFUSED_NOT;
+}
+
+static struct refusal find(struct engine *e, const struct command *c, uint32_t *slot)
+{
+    *slot = map_get(&e->org_ids, c->org);
+    return *slot == SLOT_NONE ? refuse(REFUSAL_NOT_FOUND, "org") : REFUSED_NOT;
+}
+
+static void emit_org(struct engine *e, enum event_kind kind, const struct org *org,
+                     const struct command *c, int64_t now)
+{
+    struct event *event = emit(e, kind, c, now);
+    event->org = org->id;
+    event->region = org->region;
+    event->county = org->county;
+}
+
+struct refusal org_remove(struct engine *e, const struct command *c, int64_t now)
+{
+    uint32_t slot = SLOT_NONE;
+    struct refusal refusal = find(e, c, &slot);
+    if (refusal.code != REFUSAL_NONE)
+        return refusal;
+    struct org *org = org_at(e, slot);
+    if (org->live_count != 0)
+        return refuse(REFUSAL_IN_USE, "org");
+    emit_org(e, EVENT_ORG_REMOVED, org, c, now);
+    effect_removed(e, org->id);
+    org_leave(e, slot);
+    map_remove(&e->org_ids, org->id);
+    org_fini(org);
+    pool_give(&e->orgs, slot);
+    return REFUSED_NOT;
+}
+
+struct refusal org_set_duty(struct engine *e, const struct command *c, int64_t now)
+{
+    uint32_t slot = SLOT_NONE;
+    struct refusal refusal = find(e, c, &slot);
+    if (refusal.code != REFUSAL_NONE)
+        return refusal;
+    struct org *org = org_at(e, slot);
+    if (org->is_on_duty == (uint8_t)c->u.is_on_duty)
+        return REFUSED_NOT;
+    org->is_on_duty = c->u.is_on_duty;
+    touch_org(e, slot);
+    emit_org(e, EVENT_ORG_DUTY, org, c, now);
+    return REFUSED_NOT;
+}
+
+struct refusal org_set_dates(struct engine *e, const struct command *c, int64_t now)
+{
+    uint32_t slot = SLOT_NONE;
+    struct refusal refusal = find(e, c, &slot);
+    if (refusal.code != REFUSAL_NONE)
+        return refusal;
+    if (c->u.dates.count > ORG_DATE_COUNT_MAX)
+        return refuse_range("dates", 0, ORG_DATE_COUNT_MAX);
+    for (uint32_t i = 1; i < c->u.dates.count; i++)
+        if (c->u.dates.dates[i].day <= c->u.dates.dates[i - 1].day)
+            return refuse(REFUSAL_BAD_VALUE, "dates"); /* sorted, each day once */
+    struct org *org = org_at(e, slot);
+    free(org->dates);
+    org->dates = must_alloc(c->u.dates.count, sizeof *org->dates);
+    org->date_count = c->u.dates.count;
+    for (uint32_t i = 0; i < org->date_count; i++)
+        org->dates[i] = c->u.dates.dates[i];
+    touch_org(e, slot);
+    emit_org(e, EVENT_ORG_DATES, org, c, now);
+    return REFUSED_NOT;
+}
+
+bool org_is_open(const struct org *org, int64_t half_hour)
+{
+    int32_t day = (int32_t)(half_hour / HALF_HOURS_A_DAY);
+    int in_day = (int)(half_hour % HALF_HOURS_A_DAY);
+    uint32_t low = 0;
+    uint32_t high = org->date_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (org->dates[middle].day < day)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < org->date_count && org->dates[low].day == day) {
+        if ((org->dates[low].half_hours >> in_day & 1) != 0)
+            return true;
+        if (org->dates[low].is_closed)
+            return false;
+    }
+    return week_has(&org->week, calendar_weekday(day) * HALF_HOURS_A_DAY + in_day);
+}
+
+bool org_serves_region(const struct engine *e, const struct org *org, uint32_t region_slot)
+{
+    for (uint32_t i = 0; i < org->region_count; i++) {
+        uint32_t served = map_get(&e->region_codes, org->regions[i]);
+        if (served != SLOT_NONE && engine_region_within(e, region_slot, served))
+            return true;
+    }
+    return org->region_count == 0;
+}
+
+uint32_t org_used(const struct engine *e, const struct org *org, int64_t half_hour,
+                  uint64_t but_offer)
+{
+    uint32_t used = 0;
+    for (uint32_t slot = org->first_offer; slot != SLOT_NONE;) {
+        const struct offer *f = offer_at(e, slot);
+        int64_t end = f->start_at + f->minutes * INT64_C(60000) - 1;
+        if (f->id != but_offer && offer_holds(f) &&
+            calendar_half_hour(&e->calendar, f->start_at) <= half_hour &&
+            half_hour <= calendar_half_hour(&e->calendar, end))
+            used += f->people;
+        slot = f->next_of_org;
+    }
+    return used;
+}

@@ -1,0 +1,37 @@
+/* schedule.h -- when an organisation is open: a week of half-hours.
+ *
+ * As text:  mon-fri 09:00-12:00,14:00-17:30; sat 10:00-12:00
+ * Days are mon tue wed thu fri sat sun, ranges of them, lists of them, or `daily`; times are on the
+ * half-hour, 24:00 ends a day, and a range whose end is not after its start runs into the next day.
+ * An empty text and `always` are the whole week; `never` is no time at all. */
+#ifndef PAIDAN_SCHEDULE_H
+#define PAIDAN_SCHEDULE_H
+
+#include "base.h"
+#include "limits.h"
+
+#define WEEK_HALF_HOURS (7 * HALF_HOURS_A_DAY)
+#define SCHEDULE_TEXT_BYTES_MAX 2048
+
+struct week {
+    uint64_t bits[(WEEK_HALF_HOURS + 63) / 64]; /* bit 0 is Monday 00:00 */
+};
+
+void week_fill(struct week *week);
+void week_set(struct week *week, int half_hour); /* counted modulo the week */
+static inline bool week_has(const struct week *week, int half_hour)
+{
+    return (week->bits[half_hour / 64] >> (half_hour % 64) & 1) != 0;
+}
+
+/* Reads a schedule of `len` bytes; false, with the place of the fault in *error_at, when it is not one. */
+bool schedule_parse(const char *text, size_t len, struct week *week, size_t *error_at);
+
+/* Reads times such as `09:00-12:00,14:00-17:30` into the 48 half-hours of one day; ranges may not
+ * pass midnight. False when it is not such a text. */
+bool schedule_parse_day(const char *text, size_t len, uint64_t *half_hours);
+
+/* Writes the canonical text of a week; `text` holds SCHEDULE_TEXT_BYTES_MAX. */
+void schedule_format(const struct week *week, char *text);
+
+#endif

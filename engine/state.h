@@ -1,0 +1,164 @@
+/* state.h -- the engine's inside, shared by its own files only. */
+#ifndef PAIDAN_STATE_H
+#define PAIDAN_STATE_H
+
+#include "engine.h"
+#include "index.h"
+#include "pool.h"
+
+/* What a county's organisations can do, for the rarity of skills. */
+struct supply {
+    uint32_t orgs;
+    uint32_t skilled[SKILL_COUNT_MAX];
+};
+
+/* Which organisations have served which persons. */
+struct pairs {
+    struct served_pair *entries; /* open addressing; person 0 is an empty place */
+    uint64_t room, count;
+};
+
+struct engine {
+    uint32_t node;
+    struct counters next;
+    struct rules rules;
+    struct calendar calendar;
+    struct catalogue catalogue;
+
+    struct region *regions;
+    struct supply **supplies; /* by region slot, for counties */
+    uint32_t region_count, region_room;
+    struct map region_codes;
+    struct supply no_supply;
+
+    struct pool orders, offers, orgs;
+    struct map order_ids, offer_ids, org_ids;
+    struct heap timers;
+    struct index index;
+    struct pairs pairs;
+    struct slots assign_queue; /* order slots; those whose flag is off are passed over */
+    uint32_t assign_waiting;
+    uint32_t mark; /* of the last search */
+
+    /* effects */
+    struct slots dirty_orders, dirty_offers, dirty_orgs, dirty_tallies, ended;
+    struct event *events;
+    struct record_row *records;
+    struct served_pair *served;
+    uint64_t *removed_orgs;
+    struct assignment *assignments;
+    uint32_t event_count, event_room, record_count, record_room, served_count, served_room,
+        removed_count, removed_room, assignment_count, assignment_room;
+    bool is_catalogue_changed;
+};
+
+/* Keys of the heap of deadlines. */
+#define TIMER_OFFER (UINT64_C(1) << 60)
+
+static inline struct order *order_at(const struct engine *e, uint32_t slot)
+{
+    return pool_at(&e->orders, slot);
+}
+static inline struct offer *offer_at(const struct engine *e, uint32_t slot)
+{
+    return pool_at(&e->offers, slot);
+}
+static inline struct org *org_at(const struct engine *e, uint32_t slot)
+{
+    return pool_at(&e->orgs, slot);
+}
+
+/* refusals */
+#define REFUSED_NOT ((struct refusal){.code = REFUSAL_NONE})
+static inline struct refusal refuse(enum refusal_code code, const char *field)
+{
+    return (struct refusal){.code = code, .field = field};
+}
+static inline struct refusal refuse_range(const char *field, int64_t low, int64_t high)
+{
+    return (struct refusal){.code = REFUSAL_OUT_OF_RANGE, .field = field, .low = low, .high = high};
+}
+
+/* effects.c */
+void touch_order(struct engine *e, struct order *o);
+void touch_offer(struct engine *e, struct offer *f);
+void touch_org(struct engine *e, uint32_t slot);
+void touch_tally(struct engine *e, uint32_t slot);
+struct event *emit(struct engine *e, enum event_kind kind, const struct command *c, int64_t now);
+void emit_order(struct engine *e, enum event_kind kind, struct order *o,
+                const struct command *c, int64_t now);
+void emit_offer(struct engine *e, enum event_kind kind, const struct offer *f,
+                const struct command *c, int64_t now);
+void effect_record(struct engine *e, struct record_row row);
+void effect_served(struct engine *e, uint64_t person, uint64_t org);
+void effect_removed(struct engine *e, uint64_t org);
+void effect_assignment(struct engine *e, struct assignment a);
+void effects_fini(struct engine *e);
+
+/* tables.c */
+struct refusal table_add_region(struct engine *e, const struct command *c);
+struct refusal table_add_skill(struct engine *e, const struct skill *skill);
+uint32_t region_at_level(const struct engine *e, uint32_t slot, unsigned level);
+const struct supply *supply_of(const struct engine *e, uint32_t county_slot);
+bool pairs_has(const struct pairs *pairs, uint64_t person, uint64_t org);
+bool pairs_add(struct pairs *pairs, uint64_t person, uint64_t org); /* false: was there */
+int64_t deadline_after(const struct engine *e, unsigned priority, uint32_t minutes, int64_t now);
+
+/* org.c */
+struct refusal org_put(struct engine *e, const struct command *c, int64_t now, uint64_t *id);
+struct refusal org_remove(struct engine *e, const struct command *c, int64_t now);
+struct refusal org_set_duty(struct engine *e, const struct command *c, int64_t now);
+struct refusal org_set_dates(struct engine *e, const struct command *c, int64_t now);
+bool org_is_open(const struct org *org, int64_t half_hour);
+bool org_serves_region(const struct engine *e, const struct org *org, uint32_t region_slot);
+uint32_t org_used(const struct engine *e, const struct org *org, int64_t half_hour,
+                  uint64_t but_offer);
+void org_enter(struct engine *e, uint32_t slot); /* into index and supply; and out of them */
+void org_leave(struct engine *e, uint32_t slot);
+void org_fini(struct org *org);
+
+/* order.c: the one table of moves, the one function that moves */
+bool order_may_move(unsigned from, unsigned to);
+void order_move(struct engine *e, struct order *o, enum order_state next, int64_t now);
+bool order_has_ended(const struct order *o);
+bool order_is_waiting(const struct order *o); /* belongs into its region's queue */
+uint32_t order_missing(const struct order *o);
+void order_requeue(struct engine *e, struct order *o);
+void order_arm(struct engine *e, struct order *o);
+void order_start_level(struct engine *e, struct order *o, int64_t now);
+void order_want_assign(struct engine *e, struct order *o);
+struct refusal order_check_request(const struct engine *e, const struct order_request *r,
+                                   int64_t now, struct order *o);
+uint32_t order_enter(struct engine *e, const struct order *filled);
+void order_forget(struct engine *e, uint32_t slot);
+
+/* cover.c: offers, and how the order's state follows from them */
+struct offer *offer_make(struct engine *e, struct order *o, const struct assignment *a, uint8_t mode,
+                         uint8_t waived, const struct command *c, int64_t now);
+void offer_set_state(struct engine *e, struct offer *f, enum offer_state next, int64_t now);
+void offer_link(struct engine *e, struct offer *f, uint32_t slot);
+void offer_unlink(struct engine *e, struct offer *f, uint32_t slot);
+bool offer_holds(const struct offer *f);
+bool offer_is_live(const struct offer *f);
+void order_settle(struct engine *e, struct order *o, const struct command *c, int64_t now);
+void order_withdraw_offers(struct engine *e, struct order *o, bool with_accepted, bool is_covered,
+                           const struct command *c, int64_t now);
+void order_end(struct engine *e, struct order *o, enum order_state state, int64_t now);
+void order_lost_offer(struct engine *e, struct order *o, const struct command *c, int64_t now);
+void order_climb(struct engine *e, struct order *o, const struct command *c, int64_t now);
+
+/* dispatch.c */
+struct refusal dispatch_manual(struct engine *e, const struct command *c, int64_t now,
+                               struct order *o, uint64_t *offer);
+void dispatch_assign(struct engine *e, const struct command *c, int64_t now);
+struct refusal dispatch_batch(struct engine *e, const struct command *c, int64_t now,
+                              struct outcome *outcome);
+
+/* orders.c and offers.c: what callers ask of one order or one offer */
+struct refusal request_order(struct engine *e, const struct command *c, int64_t now,
+                             struct outcome *outcome);
+struct refusal request_offer(struct engine *e, const struct command *c, int64_t now,
+                             struct outcome *outcome);
+void timer_fire(struct engine *e, const struct command *c, int64_t now);
+
+#endif

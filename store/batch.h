@@ -1,0 +1,75 @@
+/* batch.h -- the rows that one commit makes durable.
+ *
+ * batch_gather() copies what the engine's effects name, each object once however often it moved since
+ * the last commit, and clears the effects. The batch owns its copies; batch_reset() empties it and
+ * keeps the memory. */
+#ifndef PAIDAN_BATCH_H
+#define PAIDAN_BATCH_H
+
+#include "engine/engine.h"
+#include "engine/pool.h"
+
+/* A request that was answered, so that asking again gets the same answer. */
+struct ref_row {
+    uint64_t id;     /* sequence */
+    uint64_t digest; /* of the request */
+    int64_t at;
+    char *caller, *ref; /* owned */
+    uint8_t *answer;    /* owned: MessagePack */
+    uint32_t answer_bytes;
+};
+
+#define CONTACT_TEXT_BYTES_MAX 400
+
+/* Personal data of an order. Never logged, never in an event, never in Redis. */
+struct contact_row {
+    uint64_t order_id;
+    int64_t put_at;
+    char name[CONTACT_TEXT_BYTES_MAX + 1], phone[CONTACT_TEXT_BYTES_MAX + 1],
+        address[CONTACT_TEXT_BYTES_MAX + 1], note[CONTACT_TEXT_BYTES_MAX + 1];
+    int32_t lat, lon; /* the exact point of a home */
+    bool has_point, is_erased;
+};
+
+/* What may be forgotten: everything before these instants; 0 keeps all. */
+struct retention {
+    int64_t events_before, refs_before, contacts_before;
+    uint64_t ref_id_before; /* the bound on their number */
+};
+
+struct tally_row {
+    uint64_t org;
+    struct tally tally;
+};
+
+struct batch {
+    uint64_t number;
+    struct order *orders;
+    struct offer *offers;
+    struct org *orgs; /* deep copies */
+    struct tally_row *tallies;
+    struct event *events;
+    struct record_row *records;
+    struct served_pair *served;
+    uint64_t *removed_orgs;
+    struct ref_row *refs;
+    struct contact_row *contacts;
+    struct skill *skills; /* the whole catalogue when it has changed */
+    uint32_t order_count, order_room, offer_count, offer_room, org_count, org_room, tally_count,
+        tally_room, event_count, event_room, record_count, record_room, served_count, served_room,
+        removed_count, removed_room, ref_count, ref_room, contact_count, contact_room, skill_count;
+    struct counters counters;
+    uint64_t next_ref;
+    struct retention retention;
+    bool has_retention;
+    struct map order_places, offer_places, tally_places; /* id to place in the array plus nothing */
+};
+
+void batch_gather(struct batch *batch, struct engine *engine);
+void batch_add_ref(struct batch *batch, struct ref_row row); /* takes its strings */
+void batch_add_contact(struct batch *batch, const struct contact_row *row);
+bool batch_is_empty(const struct batch *batch);
+void batch_reset(struct batch *batch);
+void batch_fini(struct batch *batch);
+
+#endif

@@ -1,0 +1,139 @@
+/* sqlite_load.c -- what is open goes back into memory at start. */
+#include <sysexits.h>
+
+#include "sqlite.h"
+#include "store_inside.h"
+
+static int each(sqlite3 *db, const char *sql,
+                int (*take)(void *context, sqlite3_stmt *row, struct failure *failure),
+                void *context, struct failure *failure)
+{
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
+        return sqlite_fail(db, sql, failure);
+    int rc = SQLITE_ROW;
+    int taken = 0;
+    while (taken == 0 && (rc = sqlite3_step(statement)) == SQLITE_ROW)
+        taken = take(context, statement, failure);
+    if (taken == 0 && rc != SQLITE_DONE)
+        taken = sqlite_fail(db, sql, failure);
+    sqlite3_finalize(statement);
+    return taken;
+}
+
+static int take_skill(void *context, sqlite3_stmt *row, struct failure *failure)
+{
+    struct command command = {.op = OP_ADD_SKILL, .actor = "store"};
+    const char *name = (const char *)sqlite3_column_text(row, 1);
+    for (size_t i = 0; name != NULL && name[i] != '\0' && i < WORD_BYTES_MAX; i++)
+        command.u.skill.name[i] = name[i];
+    if (engine_step(context, &command, 1).refusal.code == REFUSAL_NONE)
+        return 0;
+    return fail(failure, EX_DATAERR, "table skills: a row is not a skill");
+}
+
+static int take_org(void *context, sqlite3_stmt *row, struct failure *failure)
+{
+    struct org org;
+    row_org(row, &org);
+    if (org.name != NULL && engine_load_org(context, &org))
+        return 0;
+    return fail(failure, EX_CONFIG, "organisation %llu: its region %llu is not in the region table",
+                (unsigned long long)org.id, (unsigned long long)org.region);
+}
+
+static int take_order(void *context, sqlite3_stmt *row, struct failure *failure)
+{
+    struct order order;
+    row_order(row, &order);
+    if (engine_load_order(context, &order))
+        return 0;
+    return fail(failure, EX_CONFIG, "order %llu: its region %llu is not in the region table",
+                (unsigned long long)order.id, (unsigned long long)order.region);
+}
+
+static int take_offer(void *context, sqlite3_stmt *row, struct failure *failure)
+{
+    struct offer offer;
+    row_offer(row, &offer);
+    if (engine_order(context, offer.order_id) == NULL || engine_load_offer(context, &offer))
+        return 0; /* offers of ended orders stay on disk */
+    return fail(failure, EX_DATAERR, "offer %llu: its order or organisation is missing",
+                (unsigned long long)offer.id);
+}
+
+static int take_served(void *context, sqlite3_stmt *row, struct failure *failure)
+{
+    (void)failure;
+    engine_load_served(context, (uint64_t)sqlite3_column_int64(row, 0),
+                       (uint64_t)sqlite3_column_int64(row, 1));
+    return 0;
+}
+
+static int take_counters(void *context, sqlite3_stmt *row, struct failure *failure)
+{
+    (void)failure;
+    engine_load_counters(context,
+                         (struct counters){.order = (uint64_t)sqlite3_column_int64(row, 0),
+                                           .offer = (uint64_t)sqlite3_column_int64(row, 1),
+                                           .org = (uint64_t)sqlite3_column_int64(row, 2),
+                                           .event = (uint64_t)sqlite3_column_int64(row, 3)});
+    return 0;
+}
+
+int store_load_skills(struct store *store, struct engine *engine, struct failure *failure)
+{
+    return each(store->writer_db, "SELECT bit, name FROM skills ORDER BY bit", take_skill, engine,
+                failure);
+}
+
+int store_load(struct store *store, struct engine *engine, struct failure *failure)
+{
+    sqlite3 *db = store->writer_db;
+    static const struct {
+        const char *sql;
+        int (*take)(void *, sqlite3_stmt *, struct failure *);
+    } steps[] = {
+        {"SELECT orgs.*, tallies.* FROM orgs JOIN tallies ON tallies.org = orgs.id ORDER BY orgs.id",
+         take_org},
+        {"SELECT * FROM orders WHERE state NOT IN (2, 8, 9, 10) ORDER BY id", take_order},
+        {"SELECT * FROM offers ORDER BY id", take_offer},
+        {"SELECT person, org FROM served", take_served},
+        {"SELECT next_order, next_offer, next_org, next_event FROM counters", take_counters},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+        if (each(db, steps[i].sql, steps[i].take, engine, failure) != 0)
+            return -1;
+    engine_load_done(engine);
+    return 0;
+}
+
+struct ref_visit {
+    void (*visit)(void *context, const char *caller, const char *ref, uint64_t id, int64_t at);
+    void *context;
+};
+
+static int take_ref(void *context, sqlite3_stmt *row, struct failure *failure)
+{
+    (void)failure;
+    struct ref_visit *v = context;
+    v->visit(v->context, (const char *)sqlite3_column_text(row, 1),
+             (const char *)sqlite3_column_text(row, 2), (uint64_t)sqlite3_column_int64(row, 0),
+             sqlite3_column_int64(row, 3));
+    return 0;
+}
+
+int store_load_refs(struct store *store,
+                    void (*visit)(void *context, const char *caller, const char *ref, uint64_t id,
+                                  int64_t at),
+                    void *context, uint64_t *next_ref, struct failure *failure)
+{
+    struct ref_visit v = {.visit = visit, .context = context};
+    int64_t next = 1;
+    if (each(store->writer_db, "SELECT id, caller, ref, at FROM refs ORDER BY id", take_ref, &v,
+             failure) != 0 ||
+        sqlite_number(store->writer_db, "SELECT next_ref FROM counters", &next, failure) != 0)
+        return -1;
+    *next_ref = (uint64_t)next;
+    return 0;
+}

@@ -1,0 +1,339 @@
+/* sqlite_read.c -- what the reader thread answers: ended orders, histories, lists, backups.
+ *
+ * Lists are pages: at most `limit` rows, found by walking the primary key from the cursor and looking
+ * at no more than SCAN_ROWS, so that no question takes the thread for long. */
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "sqlite.h"
+
+#define SCAN_ROWS 200000
+
+static sqlite3_stmt *prepare(sqlite3 *db, const char *sql, struct query *q)
+{
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
+        sqlite_fail(db, "question", &q->failure);
+    return statement;
+}
+
+static void finish(sqlite3 *db, sqlite3_stmt *statement, int rc, struct query *q)
+{
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        sqlite_fail(db, "question", &q->failure);
+    sqlite3_finalize(statement);
+}
+
+static bool has_region(const struct query_filter *f, uint64_t region)
+{
+    uint32_t low = 0;
+    uint32_t high = f->region_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (f->regions[middle] < region)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return f->regions == NULL || (low < f->region_count && f->regions[low] == region);
+}
+
+static bool in_time(const struct query_filter *f, int64_t at)
+{
+    return at >= f->since && (f->until == 0 || at < f->until);
+}
+
+/* Takes a row into the answer when it passes the filter; its id is the cursor. */
+typedef uint64_t take_row(struct query *q, sqlite3_stmt *row);
+
+static uint64_t take_order(struct query *q, sqlite3_stmt *row)
+{
+    const struct query_filter *f = &q->filter;
+    struct order o;
+    row_order(row, &o);
+    if (has_region(f, o.region) && in_time(f, o.placed_at) && (f->state < 0 || f->state == o.state))
+        q->orders[q->order_count++] = o;
+    return o.id;
+}
+
+static uint64_t take_offer(struct query *q, sqlite3_stmt *row)
+{
+    const struct query_filter *f = &q->filter;
+    struct offer offer;
+    row_offer(row, &offer);
+    if ((f->org == 0 || f->org == offer.org) && (f->order == 0 || f->order == offer.order_id) &&
+        (f->state < 0 || f->state == offer.state) && in_time(f, offer.made_at))
+        q->offers[q->offer_count++] = offer;
+    return offer.id;
+}
+
+static uint64_t take_event(struct query *q, sqlite3_stmt *row)
+{
+    const struct query_filter *f = &q->filter;
+    struct event event;
+    row_event(row, &event);
+    if ((f->org == 0 || f->org == event.org) && (f->order == 0 || f->order == event.order) &&
+        (f->kind < 0 || f->kind == event.kind) && has_region(f, event.region) &&
+        in_time(f, event.at))
+        q->events[q->event_count++] = event;
+    return event.seq;
+}
+
+static uint64_t take_record(struct query *q, sqlite3_stmt *row)
+{
+    const struct query_filter *f = &q->filter;
+    uint64_t id = (uint64_t)sqlite3_column_int64(row, 0);
+    struct record_row r = {.order = (uint64_t)sqlite3_column_int64(row, 1),
+                           .offer = (uint64_t)sqlite3_column_int64(row, 2),
+                           .org = (uint64_t)sqlite3_column_int64(row, 3),
+                           .volunteer = (uint64_t)sqlite3_column_int64(row, 4),
+                           .at = sqlite3_column_int64(row, 5),
+                           .minutes = (uint32_t)sqlite3_column_int64(row, 6)};
+    if ((f->org != 0 && f->org != r.org) || (f->order != 0 && f->order != r.order) ||
+        (f->offer != 0 && f->offer != r.offer) || (f->volunteer != 0 && f->volunteer != r.volunteer) ||
+        !in_time(f, r.at))
+        return id;
+    q->record_ids[q->record_count] = id;
+    q->records[q->record_count++] = r;
+    return id;
+}
+
+static void page(sqlite3 *db, struct query *q, const char *sql, take_row *take, uint32_t *count)
+{
+    sqlite3_stmt *statement = prepare(db, sql, q);
+    if (statement == NULL)
+        return;
+    sqlite3_bind_int64(statement, 1, (int64_t)q->after);
+    int rc = SQLITE_ROW;
+    for (int scanned = 0; (rc = sqlite3_step(statement)) == SQLITE_ROW; scanned++) {
+        if (*count == q->limit || scanned == SCAN_ROWS)
+            break;
+        q->next = take(q, statement);
+    }
+    if (rc == SQLITE_DONE)
+        q->next = 0;
+    finish(db, statement, rc, q);
+}
+
+static void answer_order(sqlite3 *db, struct query *q)
+{
+    sqlite3_stmt *statement = prepare(db, "SELECT * FROM orders WHERE id = ?", q);
+    if (statement == NULL)
+        return;
+    sqlite3_bind_int64(statement, 1, (int64_t)q->filter.order);
+    int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW) {
+        q->orders = must_alloc(1, sizeof *q->orders);
+        row_order(statement, q->orders);
+        q->order_count = 1;
+        q->is_found = true;
+    }
+    finish(db, statement, rc, q);
+}
+
+/* Follows the chain of events back from the order's last, then turns it round. */
+static void answer_history(sqlite3 *db, struct query *q)
+{
+    answer_order(db, q);
+    sqlite3_stmt *statement = prepare(db, "SELECT * FROM events WHERE seq = ?", q);
+    if (statement == NULL || !q->is_found) {
+        sqlite3_finalize(statement);
+        return;
+    }
+    uint64_t seq = q->after != 0 ? q->after : q->orders->last_event;
+    q->events = must_alloc(q->limit, sizeof *q->events);
+    int rc = SQLITE_DONE;
+    while (seq != 0 && q->event_count < q->limit) {
+        sqlite3_reset(statement);
+        sqlite3_bind_int64(statement, 1, (int64_t)seq);
+        rc = sqlite3_step(statement);
+        if (rc != SQLITE_ROW)
+            break; /* older ones were purged */
+        row_event(statement, &q->events[q->event_count++]);
+        seq = q->events[q->event_count - 1].prev;
+    }
+    q->next = rc == SQLITE_ROW ? seq : 0;
+    finish(db, statement, rc, q);
+    for (uint32_t i = 0, j = q->event_count; i + 1 < j; i++) {
+        struct event swap = q->events[i];
+        q->events[i] = q->events[--j];
+        q->events[j] = swap;
+    }
+}
+
+/* The offers of an ended order are named by its events. */
+static void answer_offers_of(sqlite3 *db, struct query *q)
+{
+    sqlite3_stmt *event = prepare(db, "SELECT prev, offer, kind FROM events WHERE seq = ?", q);
+    sqlite3_stmt *offer = prepare(db, "SELECT * FROM offers WHERE id = ?", q);
+    q->offers = must_alloc(q->limit, sizeof *q->offers);
+    uint64_t seq = q->is_found && event != NULL && offer != NULL ? q->orders->last_event : 0;
+    while (seq != 0 && q->offer_count < q->limit) {
+        sqlite3_reset(event);
+        sqlite3_bind_int64(event, 1, (int64_t)seq);
+        if (sqlite3_step(event) != SQLITE_ROW)
+            break;
+        seq = (uint64_t)sqlite3_column_int64(event, 0);
+        if (sqlite3_column_int(event, 2) != EVENT_OFFERED)
+            continue;
+        sqlite3_reset(offer);
+        sqlite3_bind_int64(offer, 1, sqlite3_column_int64(event, 1));
+        if (sqlite3_step(offer) == SQLITE_ROW)
+            row_offer(offer, &q->offers[q->offer_count++]);
+    }
+    sqlite3_finalize(event);
+    sqlite3_finalize(offer);
+}
+
+static void answer_summary(sqlite3 *db, struct query *q)
+{
+    sqlite3_stmt *statement = prepare(
+        db, "SELECT state, category, priority, headcount, region, placed_at FROM orders", q);
+    if (statement == NULL)
+        return;
+    enum { CELLS = ORDER_STATE_COUNT * SKILL_COUNT_MAX * PRIORITY_COUNT };
+    struct summary_row *cells = must_alloc(CELLS, sizeof *cells);
+    int rc = SQLITE_ROW;
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        int state = sqlite3_column_int(statement, 0);
+        int category = sqlite3_column_int(statement, 1);
+        int priority = sqlite3_column_int(statement, 2);
+        if (!has_region(&q->filter, (uint64_t)sqlite3_column_int64(statement, 4)) ||
+            !in_time(&q->filter, sqlite3_column_int64(statement, 5)))
+            continue;
+        struct summary_row *cell =
+            &cells[(state * SKILL_COUNT_MAX + category) * PRIORITY_COUNT + priority];
+        cell->state = state;
+        cell->category = category;
+        cell->priority = priority;
+        cell->orders++;
+        cell->headcount += (uint64_t)sqlite3_column_int64(statement, 3);
+    }
+    finish(db, statement, rc, q);
+    for (uint32_t i = 0; i < CELLS; i++)
+        if (cells[i].orders != 0)
+            cells[q->count_count++] = cells[i];
+    q->counts = cells;
+}
+
+static void copy_text(sqlite3_stmt *row, int column, char *to, size_t size)
+{
+    size_t len = (size_t)sqlite3_column_bytes(row, column);
+    const void *text = sqlite3_column_text(row, column);
+    if (text != NULL && len < size)
+        memcpy(to, text, len);
+}
+
+static void answer_contact(sqlite3 *db, struct query *q)
+{
+    sqlite3_stmt *statement = prepare(db, "SELECT * FROM contact WHERE order_id = ?", q);
+    if (statement == NULL)
+        return;
+    sqlite3_bind_int64(statement, 1, (int64_t)q->filter.order);
+    int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW) {
+        struct contact_row *c = &q->contact;
+        q->is_found = true;
+        c->order_id = q->filter.order;
+        c->put_at = sqlite3_column_int64(statement, 1);
+        copy_text(statement, 2, c->name, sizeof c->name);
+        copy_text(statement, 3, c->phone, sizeof c->phone);
+        copy_text(statement, 4, c->address, sizeof c->address);
+        copy_text(statement, 5, c->note, sizeof c->note);
+        c->has_point = sqlite3_column_type(statement, 6) != SQLITE_NULL;
+        c->lat = sqlite3_column_int(statement, 6);
+        c->lon = sqlite3_column_int(statement, 7);
+    }
+    finish(db, statement, rc, q);
+}
+
+static void answer_ref(sqlite3 *db, struct query *q)
+{
+    sqlite3_stmt *statement =
+        prepare(db, "SELECT caller, ref, digest, at, answer FROM refs WHERE id = ?", q);
+    if (statement == NULL)
+        return;
+    sqlite3_bind_int64(statement, 1, (int64_t)q->ref_id);
+    int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW) {
+        q->is_found = true;
+        q->ref.caller = must_strdup((const char *)sqlite3_column_text(statement, 0));
+        q->ref.ref = must_strdup((const char *)sqlite3_column_text(statement, 1));
+        q->ref.digest = (uint64_t)sqlite3_column_int64(statement, 2);
+        q->ref.at = sqlite3_column_int64(statement, 3);
+        q->ref.answer_bytes = (uint32_t)sqlite3_column_bytes(statement, 4);
+        q->ref.answer = must_alloc(1, q->ref.answer_bytes + 1);
+        if (q->ref.answer_bytes != 0)
+            memcpy(q->ref.answer, sqlite3_column_blob(statement, 4), q->ref.answer_bytes);
+    }
+    finish(db, statement, rc, q);
+}
+
+void reader_answer(sqlite3 *db, struct query *q)
+{
+    switch (q->kind) {
+    case QUERY_ORDER:
+        answer_order(db, q);
+        answer_offers_of(db, q);
+        break;
+    case QUERY_ORDERS:
+        q->orders = must_alloc(q->limit, sizeof *q->orders);
+        page(db, q, "SELECT * FROM orders WHERE id > ? ORDER BY id", take_order, &q->order_count);
+        break;
+    case QUERY_HISTORY:
+        answer_history(db, q);
+        break;
+    case QUERY_EVENTS:
+        q->events = must_alloc(q->limit, sizeof *q->events);
+        page(db, q, "SELECT * FROM events WHERE seq > ? ORDER BY seq", take_event, &q->event_count);
+        break;
+    case QUERY_OFFERS:
+        q->offers = must_alloc(q->limit, sizeof *q->offers);
+        page(db, q, "SELECT * FROM offers WHERE id > ? ORDER BY id", take_offer, &q->offer_count);
+        break;
+    case QUERY_RECORDS:
+        q->records = must_alloc(q->limit, sizeof *q->records);
+        q->record_ids = must_alloc(q->limit, sizeof *q->record_ids);
+        page(db, q, "SELECT * FROM records WHERE id > ? ORDER BY id", take_record, &q->record_count);
+        break;
+    case QUERY_SUMMARY:
+        answer_summary(db, q);
+        break;
+    case QUERY_CONTACT:
+        answer_contact(db, q);
+        break;
+    case QUERY_REF:
+        answer_ref(db, q);
+        break;
+    case QUERY_BACKUP:
+        sqlite_backup(db, q->path, &q->failure);
+        break;
+    }
+}
+
+struct query *query_new(enum query_kind kind)
+{
+    struct query *q = must_alloc(1, sizeof *q);
+    q->kind = kind;
+    q->filter.state = q->filter.kind = -1;
+    q->limit = 100;
+    return q;
+}
+
+void query_free(struct query *q)
+{
+    if (q == NULL)
+        return;
+    free(q->orders);
+    free(q->offers);
+    free(q->events);
+    free(q->records);
+    free(q->record_ids);
+    free(q->counts);
+    free(q->ref.caller);
+    free(q->ref.ref);
+    free(q->ref.answer);
+    explicit_bzero(&q->contact, sizeof q->contact);
+    free(q);
+}

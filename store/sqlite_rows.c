@@ -1,0 +1,138 @@
+/* sqlite_rows.c -- opening a connection, and turning rows into structs. */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "sqlite.h"
+
+int sqlite_fail(sqlite3 *db, const char *doing, struct failure *failure)
+{
+    int rc = sqlite3_errcode(db);
+    int code = rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB ? EX_DATAERR : EX_IOERR;
+    return fail(failure, code, "%s: %s", doing, sqlite3_errmsg(db));
+}
+
+int sqlite_run(sqlite3 *db, const char *sql, struct failure *failure)
+{
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK)
+        return 0;
+    char doing[32];
+    snprintf(doing, sizeof doing, "%.31s", sql);
+    return sqlite_fail(db, doing, failure);
+}
+
+int sqlite_number(sqlite3 *db, const char *sql, int64_t *number, struct failure *failure)
+{
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
+        return sqlite_fail(db, sql, failure);
+    int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW)
+        *number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : sqlite_fail(db, sql, failure);
+}
+
+int sqlite_open(const char *path, bool is_writer, sqlite3 **db, struct failure *failure)
+{
+    int flags = (is_writer ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) |
+                SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    if (sqlite3_open_v2(path, db, flags, NULL) != SQLITE_OK) {
+        int rc = *db != NULL ? sqlite_fail(*db, path, failure)
+                             : fail(failure, EX_OSERR, "%s: out of memory", path);
+        sqlite3_close(*db);
+        *db = NULL;
+        return rc;
+    }
+    sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(*db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(*db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+    sqlite3_db_config(*db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+    sqlite3_busy_timeout(*db, 5000);
+    /* The writer owns every checkpoint, so none comes by itself. */
+    const char *settings = is_writer ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
+                                       "PRAGMA wal_autocheckpoint = 0; PRAGMA cell_size_check = ON; "
+                                       "PRAGMA cache_size = -65536"
+                                     : "PRAGMA query_only = ON; PRAGMA cell_size_check = ON";
+    if (sqlite_run(*db, settings, failure) == 0)
+        return 0;
+    sqlite3_close(*db);
+    *db = NULL;
+    return -1;
+}
+
+static void take_text(sqlite3_stmt *row, int column, char *to, size_t size)
+{
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    snprintf(to, size, "%s", text != NULL ? text : "");
+}
+
+static void take_blob(sqlite3_stmt *row, int column, void *to, size_t size)
+{
+    const void *blob = sqlite3_column_blob(row, column);
+    size_t len = (size_t)sqlite3_column_bytes(row, column);
+    memset(to, 0, size);
+    if (blob != NULL)
+        memcpy(to, blob, len < size ? len : size);
+}
+
+void row_order(sqlite3_stmt *row, struct order *o)
+{
+    int at = 0;
+    *o = (struct order){.id = 0};
+#define ORDER_FIELD(type, name) o->name = (type)sqlite3_column_int64(row, at++);
+#include "engine/fields.def"
+#undef ORDER_FIELD
+    take_blob(row, at++, &o->skills, sizeof o->skills);
+    take_text(row, at++, o->external_id, sizeof o->external_id);
+    take_text(row, at++, o->claimed_by, sizeof o->claimed_by);
+}
+
+void row_offer(sqlite3_stmt *row, struct offer *f)
+{
+    int at = 0;
+    *f = (struct offer){.id = 0};
+#define OFFER_FIELD(type, name) f->name = (type)sqlite3_column_int64(row, at++);
+#include "engine/fields.def"
+#undef OFFER_FIELD
+}
+
+void row_org(sqlite3_stmt *row, struct org *org)
+{
+    int at = 0;
+    *org = (struct org){.id = 0};
+#define ORG_FIELD(type, name) org->name = (type)sqlite3_column_int64(row, at++);
+#include "engine/fields.def"
+#undef ORG_FIELD
+    take_blob(row, at++, &org->skills, sizeof org->skills);
+    take_blob(row, at++, &org->certified, sizeof org->certified);
+    take_blob(row, at++, &org->week, sizeof org->week);
+    org->name = (char *)(uintptr_t)sqlite3_column_text(row, at++);
+    org->regions = (uint64_t *)(uintptr_t)sqlite3_column_blob(row, at);
+    org->region_count = (uint32_t)((size_t)sqlite3_column_bytes(row, at++) / sizeof *org->regions);
+    org->dates = (struct org_date *)(uintptr_t)sqlite3_column_blob(row, at);
+    org->date_count = (uint32_t)((size_t)sqlite3_column_bytes(row, at) / sizeof *org->dates);
+#define TALLY_FIELD(type, name) org->tally.name = (type)sqlite3_column_int64(row, ++at);
+#include "engine/fields.def"
+#undef TALLY_FIELD
+}
+
+void row_event(sqlite3_stmt *row, struct event *event)
+{
+    int at = 0;
+    *event = (struct event){.seq = 0};
+    event->seq = (uint64_t)sqlite3_column_int64(row, at++);
+    event->prev = (uint64_t)sqlite3_column_int64(row, at++);
+    event->at = sqlite3_column_int64(row, at++);
+    event->kind = (uint8_t)sqlite3_column_int64(row, at++);
+    event->order = (uint64_t)sqlite3_column_int64(row, at++);
+    event->offer = (uint64_t)sqlite3_column_int64(row, at++);
+    event->org = (uint64_t)sqlite3_column_int64(row, at++);
+    event->region = (uint64_t)sqlite3_column_int64(row, at++);
+    event->county = (uint64_t)sqlite3_column_int64(row, at++);
+    event->people = (uint32_t)sqlite3_column_int64(row, at++);
+    event->state = (uint8_t)sqlite3_column_int64(row, at++);
+    event->level = (uint8_t)sqlite3_column_int64(row, at++);
+    take_text(row, at++, event->actor, sizeof event->actor);
+    take_text(row, at++, event->reason, sizeof event->reason);
+}

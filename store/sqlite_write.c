@@ -1,0 +1,357 @@
+/* sqlite_write.c -- one batch, one transaction. */
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "sqlite.h"
+
+enum statement {
+    PUT_ORDER,
+    PUT_OFFER,
+    PUT_ORG,
+    PUT_TALLY,
+    PUT_EVENT,
+    PUT_RECORD,
+    PUT_SERVED,
+    PUT_REF,
+    PUT_SKILL,
+    PUT_CONTACT,
+    CUT_CONTACT,
+    CUT_ORG,
+    CUT_TALLY,
+    PUT_COUNTERS,
+    OLD_EVENTS,
+    CUT_EVENTS,
+    OLD_REFS,
+    CUT_REFS,
+    CUT_OLD_CONTACTS,
+    STATEMENT_COUNT
+};
+
+#define PURGE_ROWS 5000 /* of a table in one batch, so that no commit is long */
+#define MARK(type, name) "?,"
+
+static const char *const statements[STATEMENT_COUNT] = {
+#define ORDER_FIELD MARK
+    [PUT_ORDER] = "INSERT OR REPLACE INTO orders VALUES("
+#include "engine/fields.def"
+                  "?,?,?)",
+#undef ORDER_FIELD
+#define OFFER_FIELD MARK
+    [PUT_OFFER] = "INSERT OR REPLACE INTO offers VALUES("
+#include "engine/fields.def"
+                  ,
+#undef OFFER_FIELD
+#define ORG_FIELD MARK
+    [PUT_ORG] = "INSERT OR REPLACE INTO orgs VALUES("
+#include "engine/fields.def"
+                "?,?,?,?,?,?)",
+#undef ORG_FIELD
+#define TALLY_FIELD MARK
+    [PUT_TALLY] = "INSERT OR REPLACE INTO tallies VALUES("
+#include "engine/fields.def"
+                  "?)",
+#undef TALLY_FIELD
+    [PUT_EVENT] = "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [PUT_RECORD] = "INSERT INTO records VALUES(NULL,?,?,?,?,?,?)",
+    [PUT_SERVED] = "INSERT OR IGNORE INTO served VALUES(?,?)",
+    [PUT_REF] = "INSERT INTO refs VALUES(?,?,?,?,?,?)",
+    [PUT_SKILL] = "INSERT OR IGNORE INTO skills VALUES(?,?)",
+    [PUT_CONTACT] = "INSERT OR REPLACE INTO contact VALUES(?,?,?,?,?,?,?,?)",
+    [CUT_CONTACT] = "DELETE FROM contact WHERE order_id = ?",
+    [CUT_ORG] = "DELETE FROM orgs WHERE id = ?",
+    [CUT_TALLY] = "DELETE FROM tallies WHERE org = ?",
+    [PUT_COUNTERS] = "UPDATE counters SET next_order = ?, next_offer = ?, next_org = ?, "
+                     "next_event = ?, next_ref = ?",
+    [OLD_EVENTS] = "SELECT seq, at FROM events ORDER BY seq LIMIT ?",
+    [CUT_EVENTS] = "DELETE FROM events WHERE seq <= ?",
+    [OLD_REFS] = "SELECT id, at FROM refs ORDER BY id LIMIT ?",
+    [CUT_REFS] = "DELETE FROM refs WHERE id <= ?",
+    [CUT_OLD_CONTACTS] =
+        "DELETE FROM contact WHERE order_id IN (SELECT c.order_id FROM contact c "
+        "LEFT JOIN orders o ON o.id = c.order_id WHERE (o.state IS NULL OR o.state IN (2, 8, 9, 10)) "
+        "AND coalesce(o.moved_at, c.put_at) < ? LIMIT ?)",
+};
+
+struct writer {
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENT_COUNT];
+    int rc; /* the first failure of the batch, or SQLITE_OK */
+};
+
+int writer_new(sqlite3 *db, struct writer **writer, struct failure *failure)
+{
+    struct writer *w = must_alloc(1, sizeof *w);
+    w->db = db;
+    for (int i = 0; i < STATEMENT_COUNT; i++) {
+        char sql[1024];
+        size_t len = strlen(statements[i]);
+        must(len + 2 < sizeof sql);
+        memcpy(sql, statements[i], len + 1);
+        if (sql[len - 1] == ',') /* a list of fields and nothing after it */
+            memcpy(sql + len - 1, ")", 2);
+        if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &w->statements[i], NULL) !=
+            SQLITE_OK) {
+            sqlite_fail(db, "prepare", failure);
+            writer_free(w);
+            return -1;
+        }
+    }
+    *writer = w;
+    return 0;
+}
+
+void writer_free(struct writer *w)
+{
+    if (w == NULL)
+        return;
+    for (int i = 0; i < STATEMENT_COUNT; i++)
+        sqlite3_finalize(w->statements[i]);
+    free(w);
+}
+
+/* Binding, left to right. */
+struct binder {
+    sqlite3_stmt *statement;
+    int at;
+};
+
+static void put(struct binder *b, int64_t number)
+{
+    sqlite3_bind_int64(b->statement, ++b->at, number);
+}
+
+static void put_text(struct binder *b, const char *text)
+{
+    sqlite3_bind_text(b->statement, ++b->at, text, -1, SQLITE_STATIC);
+}
+
+static void put_blob(struct binder *b, const void *bytes, size_t count)
+{
+    sqlite3_bind_blob64(b->statement, ++b->at, bytes, count, SQLITE_STATIC);
+}
+
+static struct binder begin(struct writer *w, enum statement statement)
+{
+    return (struct binder){.statement = w->statements[statement]};
+}
+
+static void run(struct writer *w, struct binder *b)
+{
+    int rc = sqlite3_step(b->statement);
+    sqlite3_reset(b->statement);
+    if (rc != SQLITE_DONE && w->rc == SQLITE_OK)
+        w->rc = rc != SQLITE_ROW ? rc : SQLITE_MISUSE;
+}
+
+static void write_order(struct writer *w, const struct order *o)
+{
+    struct binder b = begin(w, PUT_ORDER);
+#define ORDER_FIELD(type, name) put(&b, (int64_t)o->name);
+#include "engine/fields.def"
+#undef ORDER_FIELD
+    put_blob(&b, &o->skills, sizeof o->skills);
+    put_text(&b, o->external_id);
+    put_text(&b, o->claimed_by);
+    run(w, &b);
+}
+
+static void write_offer(struct writer *w, const struct offer *f)
+{
+    struct binder b = begin(w, PUT_OFFER);
+#define OFFER_FIELD(type, name) put(&b, (int64_t)f->name);
+#include "engine/fields.def"
+#undef OFFER_FIELD
+    run(w, &b);
+}
+
+static void write_org(struct writer *w, const struct org *org)
+{
+    if (org->id == 0)
+        return;
+    struct binder b = begin(w, PUT_ORG);
+#define ORG_FIELD(type, name) put(&b, (int64_t)org->name);
+#include "engine/fields.def"
+#undef ORG_FIELD
+    put_blob(&b, &org->skills, sizeof org->skills);
+    put_blob(&b, &org->certified, sizeof org->certified);
+    put_blob(&b, &org->week, sizeof org->week);
+    put_text(&b, org->name);
+    put_blob(&b, org->regions, org->region_count * sizeof *org->regions);
+    put_blob(&b, org->dates, org->date_count * sizeof *org->dates);
+    run(w, &b);
+}
+
+static void write_tally(struct writer *w, const struct tally_row *row)
+{
+    struct binder b = begin(w, PUT_TALLY);
+    put(&b, (int64_t)row->org);
+#define TALLY_FIELD(type, name) put(&b, (int64_t)row->tally.name);
+#include "engine/fields.def"
+#undef TALLY_FIELD
+    run(w, &b);
+}
+
+static void write_event(struct writer *w, const struct event *event)
+{
+    struct binder b = begin(w, PUT_EVENT);
+    put(&b, (int64_t)event->seq);
+    put(&b, (int64_t)event->prev);
+    put(&b, event->at);
+    put(&b, event->kind);
+    put(&b, (int64_t)event->order);
+    put(&b, (int64_t)event->offer);
+    put(&b, (int64_t)event->org);
+    put(&b, (int64_t)event->region);
+    put(&b, (int64_t)event->county);
+    put(&b, event->people);
+    put(&b, event->state);
+    put(&b, event->level);
+    put_text(&b, event->actor);
+    put_text(&b, event->reason);
+    run(w, &b);
+}
+
+static void write_record(struct writer *w, const struct record_row *row)
+{
+    struct binder b = begin(w, PUT_RECORD);
+    put(&b, (int64_t)row->order);
+    put(&b, (int64_t)row->offer);
+    put(&b, (int64_t)row->org);
+    put(&b, (int64_t)row->volunteer);
+    put(&b, row->at);
+    put(&b, row->minutes);
+    run(w, &b);
+}
+
+static void write_ref(struct writer *w, const struct ref_row *row)
+{
+    struct binder b = begin(w, PUT_REF);
+    put(&b, (int64_t)row->id);
+    put_text(&b, row->caller);
+    put_text(&b, row->ref);
+    put(&b, (int64_t)row->digest);
+    put(&b, row->at);
+    put_blob(&b, row->answer, row->answer_bytes);
+    run(w, &b);
+}
+
+static void write_contact(struct writer *w, const struct contact_row *row)
+{
+    struct binder b = begin(w, row->is_erased ? CUT_CONTACT : PUT_CONTACT);
+    put(&b, (int64_t)row->order_id);
+    if (!row->is_erased) {
+        put(&b, row->put_at);
+        put_text(&b, row->name);
+        put_text(&b, row->phone);
+        put_text(&b, row->address);
+        put_text(&b, row->note);
+        sqlite3_bind_null(b.statement, b.at + 1); /* the point may be absent */
+        sqlite3_bind_null(b.statement, b.at + 2);
+        if (row->has_point) {
+            put(&b, row->lat);
+            put(&b, row->lon);
+        }
+    }
+    run(w, &b);
+}
+
+/* Deletes from the old end of a table: rows before an instant or an id, at most PURGE_ROWS. */
+static void purge(struct writer *w, enum statement old, enum statement cut, int64_t before,
+                  uint64_t id_before)
+{
+    if (before == 0 && id_before == 0)
+        return;
+    struct binder b = begin(w, old);
+    int64_t last = 0;
+    int rc = SQLITE_OK;
+    put(&b, PURGE_ROWS);
+    while ((rc = sqlite3_step(b.statement)) == SQLITE_ROW) {
+        int64_t id = sqlite3_column_int64(b.statement, 0);
+        if (sqlite3_column_int64(b.statement, 1) >= before && (uint64_t)id >= id_before)
+            break;
+        last = id;
+    }
+    sqlite3_reset(b.statement);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE && w->rc == SQLITE_OK)
+        w->rc = rc;
+    if (last == 0)
+        return;
+    b = begin(w, cut);
+    put(&b, last);
+    run(w, &b);
+}
+
+static void write_rest(struct writer *w, const struct batch *batch)
+{
+    struct binder b;
+    for (uint32_t i = 0; i < batch->served_count; i++) {
+        b = begin(w, PUT_SERVED);
+        put(&b, (int64_t)batch->served[i].person);
+        put(&b, (int64_t)batch->served[i].org);
+        run(w, &b);
+    }
+    for (uint32_t i = 0; i < batch->skill_count; i++) {
+        b = begin(w, PUT_SKILL);
+        put(&b, i);
+        put_text(&b, batch->skills[i].name);
+        run(w, &b);
+    }
+    b = begin(w, PUT_COUNTERS);
+    put(&b, (int64_t)batch->counters.order);
+    put(&b, (int64_t)batch->counters.offer);
+    put(&b, (int64_t)batch->counters.org);
+    put(&b, (int64_t)batch->counters.event);
+    put(&b, (int64_t)batch->next_ref);
+    run(w, &b);
+    if (!batch->has_retention)
+        return;
+    purge(w, OLD_EVENTS, CUT_EVENTS, batch->retention.events_before, 0);
+    purge(w, OLD_REFS, CUT_REFS, batch->retention.refs_before, batch->retention.ref_id_before);
+    if (batch->retention.contacts_before != 0) {
+        b = begin(w, CUT_OLD_CONTACTS);
+        put(&b, batch->retention.contacts_before);
+        put(&b, PURGE_ROWS);
+        run(w, &b);
+    }
+}
+
+static void write_rows(struct writer *w, const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->removed_count; i++) {
+        struct binder b = begin(w, CUT_ORG);
+        put(&b, (int64_t)batch->removed_orgs[i]);
+        run(w, &b);
+        b = begin(w, CUT_TALLY);
+        put(&b, (int64_t)batch->removed_orgs[i]);
+        run(w, &b);
+    }
+    for (uint32_t i = 0; i < batch->org_count; i++)
+        write_org(w, &batch->orgs[i]);
+    for (uint32_t i = 0; i < batch->tally_count; i++)
+        write_tally(w, &batch->tallies[i]);
+    for (uint32_t i = 0; i < batch->order_count; i++)
+        write_order(w, &batch->orders[i]);
+    for (uint32_t i = 0; i < batch->offer_count; i++)
+        write_offer(w, &batch->offers[i]);
+    for (uint32_t i = 0; i < batch->event_count; i++)
+        write_event(w, &batch->events[i]);
+    for (uint32_t i = 0; i < batch->record_count; i++)
+        write_record(w, &batch->records[i]);
+    for (uint32_t i = 0; i < batch->ref_count; i++)
+        write_ref(w, &batch->refs[i]);
+    for (uint32_t i = 0; i < batch->contact_count; i++)
+        write_contact(w, &batch->contacts[i]);
+    write_rest(w, batch);
+}
+
+int writer_commit(struct writer *w, const struct batch *batch, struct failure *failure)
+{
+    w->rc = SQLITE_OK;
+    if (sqlite_run(w->db, "BEGIN IMMEDIATE", failure) != 0)
+        return -1;
+    write_rows(w, batch);
+    if (w->rc != SQLITE_OK)
+        return fail(failure, EX_IOERR, "write: %s", sqlite3_errstr(w->rc));
+    return sqlite_run(w->db, "COMMIT", failure);
+}

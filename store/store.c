@@ -1,0 +1,403 @@
+/* store.c -- opening, locking, and the two threads. */
+#include "store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store_inside.h"
+
+#define LOG_BYTES_MAX (64 << 20) /* of the write-ahead log before the writer checkpoints */
+
+static int sync_directory(const char *directory, struct failure *failure)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail(failure, EX_IOERR, "%s: %s", directory, strerror(errno));
+    int rc = fsync(fd);
+    int error = errno;
+    close(fd);
+    return rc == 0 ? 0 : fail(failure, EX_IOERR, "fsync %s: %s", directory, strerror(error));
+}
+
+/* Takes the lock that keeps a second daemon out; the descriptor or -1. */
+static int lock_directory(const char *directory, struct failure *failure)
+{
+    char path[4200];
+    if (mkdir(directory, 0700) != 0 && errno != EEXIST)
+        return fail(failure, EX_CANTCREAT, "data directory %s: %s", directory, strerror(errno));
+    snprintf(path, sizeof path, "%s/lock", directory);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fail(failure, EX_NOPERM, "data directory %s: cannot write %s: %s", directory, path,
+                    strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    if (error == EWOULDBLOCK)
+        return fail(failure, EX_UNAVAILABLE, "data directory %s: another paidand is using it",
+                    directory);
+    return fail(failure, EX_OSERR, "lock %s: %s", path, strerror(error));
+}
+
+/* SQLite silently drops the log beside a database of no bytes: that is not a fresh start. */
+static int refuse_lost_log(const char *path, struct failure *failure)
+{
+    char log[4200];
+    struct stat database;
+    struct stat wal;
+    snprintf(log, sizeof log, "%s-wal", path);
+    if (stat(log, &wal) != 0 || wal.st_size == 0)
+        return 0;
+    if (stat(path, &database) == 0 && database.st_size != 0)
+        return 0;
+    return fail(failure, EX_DATAERR, "%s is empty but %s is not: restore a backup", path, log);
+}
+
+int store_open(const struct store_options *options, struct store **store, struct failure *failure)
+{
+    struct store *s = must_alloc(1, sizeof *s);
+    s->options = *options;
+    snprintf(s->path, sizeof s->path, "%s/%s", options->directory, STORE_FILE);
+    pthread_mutex_init(&s->mutex, NULL);
+    pthread_cond_init(&s->work, NULL);
+    pthread_cond_init(&s->questions, NULL);
+    pthread_cond_init(&s->done, NULL);
+    s->lock_fd = lock_directory(options->directory, failure);
+    if (s->lock_fd < 0 || refuse_lost_log(s->path, failure) != 0 ||
+        sqlite_open(s->path, true, &s->writer_db, failure) != 0 ||
+        sqlite_migrate(s->writer_db, failure) != 0 ||
+        sqlite_run(s->writer_db, "PRAGMA wal_checkpoint(TRUNCATE)", failure) != 0 ||
+        sync_directory(options->directory, failure) != 0 ||
+        sqlite_open(s->path, false, &s->reader_db, failure) != 0 ||
+        writer_new(s->writer_db, &s->writer, failure) != 0) {
+        store_close(s);
+        return -1;
+    }
+    *store = s;
+    return 0;
+}
+
+static uint64_t monotonic_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static uint64_t file_bytes(const char *path, const char *suffix)
+{
+    char name[4200];
+    struct stat st;
+    snprintf(name, sizeof name, "%s%s", path, suffix);
+    return stat(name, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static void *writer_main(void *context)
+{
+    struct store *s = context;
+    pthread_mutex_lock(&s->mutex);
+    for (;;) {
+        while (s->submitted == NULL && !s->is_stopping)
+            pthread_cond_wait(&s->work, &s->mutex);
+        if (s->submitted == NULL)
+            break;
+        struct batch *batch = s->submitted;
+        pthread_mutex_unlock(&s->mutex);
+
+        struct failure failure = {0};
+        uint64_t began = monotonic_us();
+        int rc = writer_commit(s->writer, batch, &failure);
+        uint64_t took = monotonic_us() - began;
+        uint64_t log_bytes = file_bytes(s->path, "-wal");
+        uint64_t database_bytes = file_bytes(s->path, "");
+
+        pthread_mutex_lock(&s->mutex);
+        s->submitted = NULL;
+        if (rc == 0) {
+            s->committed = batch;
+            s->durable = batch->number;
+            s->gauges = (struct store_gauges){.database_bytes = database_bytes,
+                                              .log_bytes = log_bytes,
+                                              .commit_us = took,
+                                              .commits = s->gauges.commits + 1};
+        } else {
+            s->has_failed = true;
+            s->failure = failure;
+        }
+        pthread_cond_signal(&s->done);
+        pthread_cond_signal(&s->questions);
+        pthread_mutex_unlock(&s->mutex);
+        s->options.wake(s->options.context);
+        if (rc == 0 && log_bytes > LOG_BYTES_MAX)
+            sqlite3_wal_checkpoint_v2(s->writer_db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+        pthread_mutex_lock(&s->mutex);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return NULL;
+}
+
+static void *reader_main(void *context)
+{
+    struct store *s = context;
+    pthread_mutex_lock(&s->mutex);
+    for (;;) {
+        while ((s->asked_first == NULL || s->asked_first->barrier > s->durable) && !s->is_stopping)
+            pthread_cond_wait(&s->questions, &s->mutex);
+        if (s->is_stopping)
+            break;
+        struct query *q = s->asked_first;
+        s->asked_first = q->link;
+        if (s->asked_first == NULL)
+            s->asked_last = NULL;
+        q->link = NULL;
+        pthread_mutex_unlock(&s->mutex);
+
+        reader_answer(s->reader_db, q);
+
+        pthread_mutex_lock(&s->mutex);
+        if (s->answered_last != NULL)
+            s->answered_last->link = q;
+        else
+            s->answered_first = q;
+        s->answered_last = q;
+        pthread_mutex_unlock(&s->mutex);
+        s->options.wake(s->options.context);
+        pthread_mutex_lock(&s->mutex);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return NULL;
+}
+
+int store_start(struct store *s, struct failure *failure)
+{
+    s->has_writer = pthread_create(&s->writer_thread, NULL, writer_main, s) == 0;
+    s->has_reader = s->has_writer && pthread_create(&s->reader_thread, NULL, reader_main, s) == 0;
+    return s->has_reader ? 0 : fail(failure, EX_OSERR, "cannot start a thread");
+}
+
+void store_submit(struct store *s, struct batch *batch)
+{
+    pthread_mutex_lock(&s->mutex);
+    must(s->submitted == NULL && s->committed == NULL);
+    s->submitted = batch;
+    pthread_cond_signal(&s->work);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+void store_ask(struct store *s, struct query *query)
+{
+    pthread_mutex_lock(&s->mutex);
+    query->link = NULL;
+    if (s->asked_last != NULL)
+        s->asked_last->link = query;
+    else
+        s->asked_first = query;
+    s->asked_last = query;
+    pthread_cond_signal(&s->questions);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+/* With the mutex held. */
+static struct collected collect(struct store *s)
+{
+    struct collected c = {.committed = s->committed,
+                          .answered = s->answered_first,
+                          .has_failed = s->has_failed,
+                          .failure = s->failure};
+    s->committed = NULL;
+    s->answered_first = s->answered_last = NULL;
+    return c;
+}
+
+struct collected store_collect(struct store *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    struct collected c = collect(s);
+    pthread_mutex_unlock(&s->mutex);
+    return c;
+}
+
+struct collected store_wait(struct store *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    while (s->submitted != NULL && !s->has_failed)
+        pthread_cond_wait(&s->done, &s->mutex);
+    struct collected c = collect(s);
+    pthread_mutex_unlock(&s->mutex);
+    return c;
+}
+
+struct store_gauges store_gauges(struct store *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    struct store_gauges gauges = s->gauges;
+    pthread_mutex_unlock(&s->mutex);
+    return gauges;
+}
+
+static void free_queries(struct query *q)
+{
+    while (q != NULL) {
+        struct query *next = q->link;
+        query_free(q);
+        q = next;
+    }
+}
+
+void store_close(struct store *s)
+{
+    if (s == NULL)
+        return;
+    pthread_mutex_lock(&s->mutex);
+    s->is_stopping = true;
+    pthread_cond_broadcast(&s->work);
+    pthread_cond_broadcast(&s->questions);
+    pthread_mutex_unlock(&s->mutex);
+    if (s->has_writer)
+        pthread_join(s->writer_thread, NULL);
+    if (s->has_reader)
+        pthread_join(s->reader_thread, NULL);
+    free_queries(s->asked_first);
+    free_queries(s->answered_first);
+    sqlite3_close(s->reader_db);
+    writer_free(s->writer);
+    if (s->writer_db != NULL && !s->has_failed)
+        sqlite3_wal_checkpoint_v2(s->writer_db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_close(s->writer_db);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    pthread_mutex_destroy(&s->mutex);
+    pthread_cond_destroy(&s->work);
+    pthread_cond_destroy(&s->questions);
+    pthread_cond_destroy(&s->done);
+    free(s);
+}
+
+static int copy_file(const char *from, const char *to, struct failure *failure)
+{
+    char buffer[65536];
+    int in = open(from, O_RDONLY | O_CLOEXEC);
+    if (in < 0)
+        return fail(failure, EX_NOINPUT, "%s: %s", from, strerror(errno));
+    int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    ssize_t got = out >= 0 ? 1 : -1;
+    while (got > 0) {
+        got = read(in, buffer, sizeof buffer);
+        if (got > 0 && write(out, buffer, (size_t)got) != got)
+            got = -1;
+    }
+    if (got == 0 && fsync(out) != 0)
+        got = -1;
+    int error = errno;
+    close(in);
+    if (out >= 0)
+        close(out);
+    return got == 0 ? 0 : fail(failure, EX_CANTCREAT, "%s: %s", to, strerror(error));
+}
+
+/* A backup must be a whole database of ours before it may take the place of another. */
+static int check_backup(const char *path, struct failure *failure)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    int64_t version = 0;
+    if (access(path, R_OK) != 0)
+        return fail(failure, EX_NOINPUT, "%s: %s", path, strerror(errno));
+    char uri[4200];
+    snprintf(uri, sizeof uri, "file:%s?immutable=1", path);
+    if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) != SQLITE_OK ||
+        sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &statement, NULL) != SQLITE_OK ||
+        sqlite3_step(statement) != SQLITE_ROW ||
+        strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0)
+        fail(failure, EX_DATAERR, "%s is not a whole database: %s", path, sqlite3_errmsg(db));
+    sqlite3_finalize(statement);
+    if (failure->exit_code == 0 &&
+        sqlite_number(db, "PRAGMA user_version", &version, failure) == 0 &&
+        (version < 1 || version > SCHEMA_VERSION))
+        fail(failure, EX_DATAERR, "%s is not a paidan database of version 1 to %d", path,
+             SCHEMA_VERSION);
+    sqlite3_close(db);
+    return failure->exit_code == 0 ? 0 : -1;
+}
+
+int store_restore(const char *directory, const char *backup, char *kept, size_t kept_size,
+                  struct failure *failure)
+{
+    char path[4200];
+    char fresh[4200];
+    snprintf(path, sizeof path, "%s/%s", directory, STORE_FILE);
+    snprintf(fresh, sizeof fresh, "%s/restoring.db", directory);
+    kept[0] = '\0';
+    if (check_backup(backup, failure) != 0)
+        return -1;
+    int lock = lock_directory(directory, failure);
+    if (lock < 0)
+        return -1;
+    unlink(fresh);
+    int rc = copy_file(backup, fresh, failure);
+    if (rc == 0 && access(path, F_OK) == 0) {
+        /* Folds the log into the old database, so that what is kept is one whole file. */
+        sqlite3 *old = NULL;
+        rc = sqlite_open(path, true, &old, failure);
+        if (rc == 0)
+            rc = sqlite_run(old, "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE",
+                            failure);
+        sqlite3_close(old);
+        snprintf(kept, kept_size, "%s.before-restore-%lld", path, (long long)time(NULL));
+        if (rc == 0 && rename(path, kept) != 0)
+            rc = fail(failure, EX_IOERR, "%s: %s", kept, strerror(errno));
+    }
+    if (rc == 0 && rename(fresh, path) != 0)
+        rc = fail(failure, EX_IOERR, "%s: %s", path, strerror(errno));
+    if (rc == 0)
+        rc = sync_directory(directory, failure);
+    close(lock);
+    return rc;
+}
+
+int sqlite_backup(sqlite3 *db, const char *path, struct failure *failure)
+{
+    char fresh[4200];
+    sqlite3 *to = NULL;
+    snprintf(fresh, sizeof fresh, "%s.part", path);
+    if (access(path, F_OK) == 0)
+        return fail(failure, EX_CANTCREAT, "%s: it exists already", path);
+    unlink(fresh);
+    if (sqlite3_open_v2(fresh, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK) {
+        fail(failure, EX_CANTCREAT, "%s: %s", fresh, sqlite3_errmsg(to));
+        sqlite3_close(to);
+        return -1;
+    }
+    sqlite3_backup *backup = sqlite3_backup_init(to, "main", db, "main");
+    int rc = backup != NULL ? sqlite3_backup_step(backup, -1) : SQLITE_ERROR;
+    sqlite3_backup_finish(backup);
+    if (rc != SQLITE_DONE)
+        fail(failure, EX_IOERR, "backup: %s", sqlite3_errmsg(to));
+    else /* one file, with no log beside it */
+        sqlite_run(to, "PRAGMA journal_mode = DELETE", failure);
+    sqlite3_close(to);
+    chmod(fresh, 0600);
+    int fd = failure->exit_code == 0 ? open(fresh, O_RDONLY | O_CLOEXEC) : -1;
+    if (failure->exit_code == 0 && (fd < 0 || fsync(fd) != 0 || rename(fresh, path) != 0))
+        fail(failure, EX_IOERR, "%s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    char directory[4200];
+    snprintf(directory, sizeof directory, "%s", path);
+    char *slash = strrchr(directory, '/');
+    snprintf(slash != NULL ? slash : directory, 3, "%s", slash == directory ? "/" : slash != NULL ? "" : ".");
+    if (failure->exit_code == 0)
+        return sync_directory(directory, failure);
+    unlink(fresh);
+    return -1;
+}

@@ -1,0 +1,127 @@
+/* store.h -- what lasts: the durable truth and its threads.
+ *
+ * The loop gathers rows in a batch and submits it; the writer thread commits it in one transaction
+ * while the loop gathers the next. The reader thread answers what the engine no longer holds. Both
+ * call `wake` from their own thread when something is done; the loop then calls store_collect().
+ *
+ * A commit that failed is unknown, not failed: store_collect() tells it once, and the caller must
+ * answer nobody and exit. SQL stays inside this folder's sqlite_*.c. */
+#ifndef PAIDAN_STORE_H
+#define PAIDAN_STORE_H
+
+#include "batch.h"
+#include "failure.h"
+
+#define SCHEMA_VERSION 2
+#define STORE_FILE "paidan.db"
+
+struct store;
+
+struct store_options {
+    const char *directory;
+    void (*wake)(void *context);
+    void *context;
+};
+
+/* Opens the data directory, which is made when it is not there, locks it, and brings the schema up
+ * to date. 0, or -1 with *failure. */
+int store_open(const struct store_options *options, struct store **store, struct failure *failure);
+/* Waits for the batch in flight, checkpoints, closes, unlocks. NULL is allowed. */
+void store_close(struct store *store);
+
+/* Loads everything that is open into an engine that has its tables already; skills get the bits that
+ * the store gave them before. Call store_load_skills() before the code tables, store_load() after. */
+int store_load_skills(struct store *store, struct engine *engine, struct failure *failure);
+int store_load(struct store *store, struct engine *engine, struct failure *failure);
+/* Visits the remembered requests, oldest first; and the sequence that the next one gets. */
+int store_load_refs(struct store *store,
+                    void (*visit)(void *context, const char *caller, const char *ref, uint64_t id,
+                                  int64_t at),
+                    void *context, uint64_t *next_ref, struct failure *failure);
+
+/* Starts the threads; loading is over then. */
+int store_start(struct store *store, struct failure *failure);
+
+/* Hands a batch to the writer, which has it until it is committed. Only when none is in flight. */
+void store_submit(struct store *store, struct batch *batch);
+
+/* A question to the reader thread. It is asked only after the batch of its `barrier` is durable. */
+enum query_kind {
+    QUERY_ORDER,   /* orders[0], offers */
+    QUERY_ORDERS,  /* orders: filter, after, limit */
+    QUERY_HISTORY, /* events of one order, oldest first */
+    QUERY_EVENTS,  /* events: filter, after, limit */
+    QUERY_OFFERS,  /* offers: filter, after, limit */
+    QUERY_RECORDS, /* records: filter, after, limit */
+    QUERY_SUMMARY, /* counts */
+    QUERY_CONTACT, /* contact */
+    QUERY_REF,     /* ref */
+    QUERY_BACKUP   /* path */
+};
+
+struct query_filter {
+    uint64_t order, offer, org, volunteer;
+    const uint64_t *regions; /* sorted; NULL: any. Owned by the query's asker until it is answered */
+    uint32_t region_count;
+    int state, kind;      /* -1: any */
+    int64_t since, until; /* 0: open */
+};
+
+struct summary_row {
+    int state, category, priority;
+    uint64_t orders, headcount;
+};
+
+struct query {
+    enum query_kind kind;
+    struct query_filter filter;
+    uint64_t after; /* the cursor: only what comes after this id */
+    uint32_t limit;
+    uint64_t barrier; /* number of the batch that must be durable before */
+    uint64_t ref_id;
+    char path[512];
+    void *context; /* the asker's */
+
+    /* the answer; owned by the query */
+    struct failure failure;
+    bool is_found;
+    struct order *orders;
+    struct offer *offers;
+    struct event *events;
+    struct record_row *records;
+    uint64_t *record_ids;
+    struct summary_row *counts;
+    uint32_t order_count, offer_count, event_count, record_count, count_count;
+    uint64_t next; /* where to go on; 0: that was all */
+    struct contact_row contact;
+    struct ref_row ref;
+    struct query *link;
+};
+
+struct query *query_new(enum query_kind kind);
+void query_free(struct query *query);
+void store_ask(struct store *store, struct query *query); /* takes it; it comes back when collected */
+
+/* What has been done since the last call, on the loop thread. */
+struct collected {
+    struct batch *committed; /* the batch in flight, now durable, or NULL */
+    struct query *answered;  /* linked by `link`, in the sequence they were answered */
+    bool has_failed;         /* the last commit is unknown: answer nobody and exit */
+    struct failure failure;
+};
+struct collected store_collect(struct store *store);
+
+/* Waits until the batch in flight is done, then collects. For draining and tests. */
+struct collected store_wait(struct store *store);
+
+/* Sizes for operators: bytes of the database and of its log, microseconds of the last commit. */
+struct store_gauges {
+    uint64_t database_bytes, log_bytes, commit_us, commits;
+} store_gauges(struct store *store);
+
+/* Puts a backup in the place of the database of a data directory that no daemon holds. What was there
+ * is kept beside it under a name that *kept tells. */
+int store_restore(const char *directory, const char *backup, char *kept, size_t kept_size,
+                  struct failure *failure);
+
+#endif

@@ -1,0 +1,28 @@
+/* store_inside.h -- the store's inside, shared by its own files only. */
+#ifndef PAIDAN_STORE_INSIDE_H
+#define PAIDAN_STORE_INSIDE_H
+
+#include <pthread.h>
+
+#include "sqlite.h"
+
+struct store {
+    struct store_options options;
+    char path[4096];
+    int lock_fd;
+    sqlite3 *writer_db, *reader_db;
+    struct writer *writer;
+    pthread_t writer_thread, reader_thread;
+    bool has_writer, has_reader;
+
+    pthread_mutex_t mutex; /* guards all below */
+    pthread_cond_t work, questions, done;
+    struct batch *submitted, *committed;
+    bool is_busy, is_stopping, has_failed;
+    struct failure failure;
+    uint64_t durable; /* number of the last batch that is on disk */
+    struct query *asked_first, *asked_last, *answered_first, *answered_last;
+    struct store_gauges gauges;
+};
+
+#endif

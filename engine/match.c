@@ -241,8 +241,8 @@ static uint32_t part_fit(const struct supply *supply, const struct want *want,
     return (uint32_t)(1000000 / (1000 + idle));
 }
 
-static void score(const struct engine *e, const struct want *want, const struct org *org,
-                  struct candidate *c)
+void match_score(const struct engine *e, const struct want *want, const struct org *org,
+                 struct candidate *c)
 {
     const struct rules *r = &e->rules;
     const uint32_t weights[6] = {r->weight_proximity, r->weight_affinity, r->weight_activity,
@@ -332,7 +332,7 @@ uint32_t match_scan(const struct engine *e, const struct want *want, enum rank r
         if (misfit != MISFIT_NONE)
             continue;
         candidate.org_slot = slot;
-        score(e, want, org, &candidate);
+        match_score(e, want, org, &candidate);
         best_offer(&best, &candidate);
     }
     return best_sort(&best);
@@ -356,7 +356,7 @@ static void search_visit(uint32_t slot, void *context)
     if (match_try(s->engine, s->want, org, &candidate) != MISFIT_NONE)
         return;
     candidate.org_slot = slot;
-    score(s->engine, s->want, org, &candidate);
+    match_score(s->engine, s->want, org, &candidate);
     best_offer(&s->best, &candidate);
 }
 

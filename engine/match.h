@@ -47,6 +47,10 @@ bool match_want_request(const struct engine *engine, const struct order_request 
 enum misfit match_try(const struct engine *engine, const struct want *want, const struct org *org,
                       struct candidate *candidate);
 
+/* Fills in the score and its parts of a candidate that match_try() found to fit. */
+void match_score(const struct engine *engine, const struct want *want, const struct org *org,
+                 struct candidate *candidate);
+
 /* The `limit` best in rank order into `out`; returns how many. The scan counts misfits into `counts`
  * (MISFIT_COUNT numbers) over the county's organisations when it is not NULL. */
 uint32_t match_scan(const struct engine *engine, const struct want *want, enum rank rank,

@@ -71,6 +71,13 @@ static void gather_orgs(struct batch *b, const struct engine *engine, struct eff
     }
 }
 
+void batch_add_catalogue(struct batch *b, const struct catalogue *catalogue)
+{
+    free(b->skills);
+    b->skill_count = (uint32_t)catalogue->count;
+    b->skills = copy_bytes(catalogue->skills, b->skill_count * sizeof *b->skills);
+}
+
 void batch_gather(struct batch *b, struct engine *engine)
 {
     struct effects effects = engine_effects(engine);
@@ -88,12 +95,8 @@ void batch_gather(struct batch *b, struct engine *engine)
         b->served = GROW(b->served, b->served_count, b->served_room);
         b->served[b->served_count++] = effects.served[i];
     }
-    if (effects.is_catalogue_changed) {
-        const struct catalogue *catalogue = engine_catalogue(engine);
-        free(b->skills);
-        b->skill_count = (uint32_t)catalogue->count;
-        b->skills = copy_bytes(catalogue->skills, b->skill_count * sizeof *b->skills);
-    }
+    if (effects.is_catalogue_changed)
+        batch_add_catalogue(b, engine_catalogue(engine));
     b->counters = engine_counters(engine);
     engine_effects_clear(engine);
 }

@@ -68,6 +68,7 @@ struct batch {
 void batch_gather(struct batch *batch, struct engine *engine);
 void batch_add_ref(struct batch *batch, struct ref_row row); /* takes its strings */
 void batch_add_contact(struct batch *batch, const struct contact_row *row);
+void batch_add_catalogue(struct batch *batch, const struct catalogue *catalogue);
 bool batch_is_empty(const struct batch *batch);
 void batch_reset(struct batch *batch);
 void batch_fini(struct batch *batch);

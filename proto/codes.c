@@ -1,0 +1,214 @@
+#include "codes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "params.h"
+#include "table.h"
+
+/* A whole decimal number, or -1. */
+static int64_t number_of(const char *text)
+{
+    char *end = NULL;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    return errno == 0 && end != text && *end == '\0' && number >= 0 ? number : -1;
+}
+
+static bool degrees_of(const char *text, double most, int32_t *e7)
+{
+    char *end = NULL;
+    double degrees = strtod(text, &end);
+    if (end == text || *end != '\0' || !(degrees >= -most && degrees <= most))
+        return false;
+    *e7 = (int32_t)(degrees * 1e7 + (degrees < 0 ? -0.5 : 0.5));
+    return true;
+}
+
+static int take_region(void *context, const struct table_row *row, struct failure *failure)
+{
+    struct command c = {.op = OP_ADD_REGION, .actor = "tables"};
+    int64_t code = number_of(row->fields[0]);
+    int64_t parent = row->fields[3][0] != '\0' ? number_of(row->fields[3]) : 0;
+    int level = word_find(&words_level, row->fields[2], strlen(row->fields[2]));
+    if (strcmp(row->fields[2], "province") == 0)
+        level = LEVEL_CITY;
+    if (code < 0 || parent < 0 || level < 0)
+        return fail(failure, EX_DATAERR, "%s:%d: %s", row->path, row->line,
+                    code < 0 ? "code is a number" : parent < 0 ? "parent is a number"
+                             : "level is province, city, county, town or village");
+    c.u.region.code = (uint64_t)code;
+    c.u.region.parent = (uint64_t)parent;
+    c.u.region.name = row->fields[1];
+    c.u.region.level = (uint8_t)level;
+    c.u.region.has_point = row->fields[4][0] != '\0';
+    if (c.u.region.has_point && (!degrees_of(row->fields[4], 90, &c.u.region.lat) ||
+                                 !degrees_of(row->fields[5], 180, &c.u.region.lon)))
+        return fail(failure, EX_DATAERR, "%s:%d: lat must be -90 to 90, lon -180 to 180", row->path,
+                    row->line);
+    struct refusal refusal = engine_step(context, &c, 1).refusal;
+    if (refusal.code != REFUSAL_NONE)
+        return fail(failure, EX_DATAERR, "%s:%d: %s: %s", row->path, row->line, refusal.field,
+                    refusal.code == REFUSAL_CONFLICT ? "stands twice" : "not found above this line");
+    return 0;
+}
+
+int codes_load_regions(struct engine *engine, const char *path, struct failure *failure)
+{
+    static const char *const columns[] = {"code", "name", "level", "parent", "lat", "lon"};
+    static const struct table_format format = {columns, 6, 4, true};
+    return table_read(path, &format, take_region, engine, failure);
+}
+
+static int take_skill(void *context, const struct table_row *row, struct failure *failure)
+{
+    struct command c = {.op = OP_ADD_SKILL, .actor = "tables"};
+    const char *name = row->fields[0];
+    size_t len = strlen(name);
+    if (len == 0 || len > WORD_BYTES_MAX || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != len)
+        return fail(failure, EX_DATAERR, "%s:%d: skill is 1 to %d of a-z, 0-9 and _", row->path,
+                    row->line, WORD_BYTES_MAX);
+    memcpy(c.u.skill.name, name, len);
+    c.u.skill.is_category = row->fields[1][0] == '\0';
+    static const struct {
+        const char *name;
+        uint8_t bit;
+    } needs[] = {{"certified", NEEDS_CERTIFIED}, {"registered", NEEDS_REGISTERED}, {"risk", NEEDS_RISK}};
+    for (size_t i = 0; i < ARRAY_LEN(needs); i++)
+        if (strstr(row->fields[2], needs[i].name) != NULL)
+            c.u.skill.needs |= needs[i].bit;
+    if (engine_step(context, &c, 1).refusal.code != REFUSAL_NONE)
+        return fail(failure, EX_DATAERR, "%s:%d: more than %d skills", row->path, row->line,
+                    SKILL_COUNT_MAX);
+    return 0;
+}
+
+static int take_day(void *context, const struct table_row *row, struct failure *failure)
+{
+    struct command c = {.op = OP_SET_DAY, .actor = "tables"};
+    bool is_off = strcmp(row->fields[1], "off") == 0;
+    if (!date_parse(row->fields[0], strlen(row->fields[0]), &c.u.day.day))
+        return fail(failure, EX_DATAERR, "%s:%d: date is written 2026-12-31", row->path, row->line);
+    if (!is_off && strcmp(row->fields[1], "work") != 0)
+        return fail(failure, EX_DATAERR, "%s:%d: kind is off or work", row->path, row->line);
+    c.u.day.is_work = !is_off;
+    if (engine_step(context, &c, 1).refusal.code != REFUSAL_NONE)
+        return fail(failure, EX_DATAERR, "%s:%d: more than %d days", row->path, row->line,
+                    CALENDAR_DAY_COUNT_MAX);
+    return 0;
+}
+
+int codes_load_tables(struct engine *engine, const char *directory, struct failure *failure)
+{
+    static const char *const skill_columns[] = {"skill", "category", "needs"};
+    static const char *const day_columns[] = {"date", "kind"};
+    static const struct table_format skills = {skill_columns, 3, 1, true};
+    static const struct table_format days = {day_columns, 2, 2, true};
+    char path[4096];
+    snprintf(path, sizeof path, "%s/skills.csv", directory);
+    if (table_read(path, &skills, take_skill, engine, failure) != 0)
+        return -1;
+    snprintf(path, sizeof path, "%s/calendar.csv", directory);
+    struct failure missing = {0};
+    if (table_read(path, &days, take_day, engine, &missing) == 0 || missing.exit_code == EX_NOINPUT)
+        return 0; /* without a calendar, Saturdays and Sundays are off */
+    *failure = missing;
+    return -1;
+}
+
+/* Files that are shown as they are, by the names of their columns. */
+static const struct {
+    const char *list, *file;
+    const char *columns[8];
+    int count;
+} files[] = {
+    {"skills", "skills.csv", {"skill", "category", "zh", "en", "groups", "needs", "industry"}, 7},
+    {"industries", "industries.csv", {"industry", "zh", "en"}, 3},
+    {"reasons", "reasons.csv", {"for", "reason", "zh", "en"}, 4},
+    {"calendar", "calendar.csv", {"date", "kind", "zh", "en"}, 4},
+};
+
+static const struct {
+    const char *list;
+    const struct wordlist *words;
+} lists[] = {
+    {"states", &words_order_state}, {"offer_states", &words_offer_state},
+    {"priorities", &words_priority}, {"modes", &words_mode}, {"levels", &words_level},
+    {"types", &words_org_type}, {"groups", &words_group}, {"ranks", &words_rank},
+    {"events", &words_event_kind}, {"misfits", &words_misfit}, {"errors", &words_refusal},
+};
+
+struct packing {
+    struct pack *out;
+    const char *const *columns;
+    int count;
+};
+
+static int pack_table_row(void *context, const struct table_row *row, struct failure *failure)
+{
+    struct packing *p = context;
+    (void)failure;
+    pack_map(p->out);
+    for (int i = 0; i < p->count; i++)
+        pack_key_text(p->out, p->columns[i], row->fields[i]);
+    pack_close(p->out);
+    return 0;
+}
+
+static void pack_file(const char *directory, size_t which, struct pack *out)
+{
+    char path[4096];
+    struct failure failure = {0};
+    struct table_format format = {files[which].columns, files[which].count, 0, true};
+    struct packing p = {out, files[which].columns, files[which].count};
+    snprintf(path, sizeof path, "%s/%s", directory, files[which].file);
+    table_read(path, &format, pack_table_row, &p, &failure); /* no file: an empty list */
+}
+
+static void pack_words(const struct wordlist *list, struct pack *out)
+{
+    for (int i = 0; i < list->count; i++) {
+        const struct word *word = &list->words[i];
+        if (word->name == NULL)
+            continue;
+        pack_map(out);
+        pack_key_text(out, "name", word->name);
+        if (word->zh != NULL)
+            pack_key_text(out, "zh", word->zh);
+        if (word->text != NULL)
+            pack_key_text(out, "en", word->text);
+        if (list == &words_refusal)
+            pack_key_bool(out, "retry", word->may_retry);
+        pack_close(out);
+    }
+}
+
+bool codes_pack(const char *directory, const char *list, const struct engine *engine,
+                struct pack *out)
+{
+    bool is_found = list == NULL;
+    (void)engine;
+    pack_map(out);
+    pack_key(out, "items");
+    pack_list(out);
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        if (list == NULL)
+            pack_text(out, files[i].list);
+        else if (directory != NULL && strcmp(list, files[i].list) == 0)
+            is_found = true, pack_file(directory, i, out);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        if (list == NULL)
+            pack_text(out, lists[i].list);
+        else if (strcmp(list, lists[i].list) == 0)
+            is_found = true, pack_words(lists[i].words, out);
+    }
+    pack_close(out);
+    pack_key(out, "next");
+    pack_nil(out);
+    pack_close(out);
+    return is_found;
+}

@@ -1,0 +1,84 @@
+#include "document.h"
+
+#include "turn.h"
+
+static const char opening[] =
+    "# The protocol\n\n"
+    "Written from the method table by `make docs`; do not edit it by hand.\n\n"
+    "paidand speaks [MessagePack-RPC](https://github.com/msgpack-rpc/msgpack-rpc/blob/master/spec.md) "
+    "over Unix sockets and loopback TCP:\n\n"
+    "| message | form |\n| --- | --- |\n"
+    "| request | `[0, msgid, method, [params]]`, where `params` is one map (or nothing) |\n"
+    "| answer | `[1, msgid, error, result]`; one of the two is nil |\n"
+    "| notification | `[2, \"event\", [{…}]]`, after `event.subscribe` |\n\n"
+    "Requests may be pipelined. Answers may come out of order; `msgid` tells them apart. The answer to a "
+    "write, and to a read that may have seen it, comes after the write is on disk.\n\n"
+    "**Values.** Times are integers, milliseconds since 1970 UTC. Coordinates are degrees of WGS-84 "
+    "(`crs: \"gcj02\"` is converted). Integers stay within 2^53 - 1. Text is UTF-8. A nil parameter is "
+    "an absent one; a parameter that the method does not have is refused by name.\n\n"
+    "**Answers** name what they made by its kind: `{order: ID, …}`, `{org: ID}`. A list is `{items: […], "
+    "next}`; give `next` back as `after` for the next page, nil was the last. A page may hold fewer items "
+    "than `limit`, or none, and still have a `next`.\n\n"
+    "**Repeating.** With a `ref` a write may be sent again, after a lost connection for instance: the same "
+    "request under the same ref gets the same answer, another request under it gets `conflict`. A ref "
+    "belongs to its caller (`uid:N` of a Unix socket's peer, or `tcp`) and is remembered for the setting "
+    "`retain_refs_days`.\n\n"
+    "**Personal data** travel only in `contact` and `note`, are kept in a table of their own, and never "
+    "appear in events, logs, Redis or error texts. When an order brings them, its place is rounded to 0.001 "
+    "degree everywhere else.\n\n"
+    "**Frames** are at most 1 MiB, 12 levels deep and 65536 values; extension types are refused. A frame "
+    "beyond that, or one that is no MessagePack, is answered with `bad_frame` and msgid 0, and the "
+    "connection ends.\n\n"
+    "**Not here yet**: tokens and roles are not checked (`session.hello` takes a token and ignores it; the "
+    "role column says who will be allowed), TLS, HTTP.\n\n"
+    "## Errors\n\n`{code, message, field?, retry?, misfit?, id?, low?, high?}`. `retry: true` says that the "
+    "same request may succeed later.\n\n| code | retry | cause |\n| --- | --- | --- |\n";
+
+static void print_words(FILE *out, const char *title, const struct wordlist *list)
+{
+    fprintf(out, "\n## %s\n\n| word | 中文 |%s\n| --- | --- |%s\n", title,
+            list == &words_misfit ? " meaning |" : "", list == &words_misfit ? " --- |" : "");
+    for (int i = 0; i < list->count; i++) {
+        const struct word *word = &list->words[i];
+        if (word->name == NULL)
+            continue;
+        fprintf(out, "| `%s` | %s |", word->name, word->zh);
+        if (word->text != NULL)
+            fprintf(out, " %s |", word->text);
+        fputc('\n', out);
+    }
+}
+
+static void print_method(FILE *out, const struct method *m)
+{
+    fprintf(out, "\n### %s\n\n%s\n\nRole: %s.%s Answer: `%s`\n", m->name, m->text, m->role,
+            (m->flags & METHOD_WRITE) != 0 ? " A write." : "", m->answer);
+    if (m->param_count == 0)
+        return;
+    fputs("\n| parameter | type | range | |\n| --- | --- | --- | --- |\n", out);
+    for (int i = 0; i < m->param_count; i++) {
+        const struct param_info *p = &params[m->params[i]];
+        fprintf(out, "| `%s`%s | %s | ", p->name, i < m->required ? " **required**" : "",
+                param_kind_text(p->kind));
+        if (p->low < p->high)
+            fprintf(out, "%lld to %lld%s", (long long)p->low, (long long)p->high,
+                    p->kind == KIND_TEXT || p->kind == KIND_PATH || p->kind == KIND_CODE ? " bytes" : "");
+        fprintf(out, " | %s |\n", p->text);
+    }
+}
+
+void document_protocol(FILE *out)
+{
+    fputs(opening, out);
+    for (int i = 1; i < REFUSAL_COUNT; i++)
+        fprintf(out, "| `%s` | %s | %s |\n", words_refusal.words[i].name,
+                words_refusal.words[i].may_retry ? "yes" : "", words_refusal.words[i].text);
+    print_words(out, "Misfits", &words_misfit);
+    print_words(out, "States of an order", &words_order_state);
+    print_words(out, "States of an offer", &words_offer_state);
+    print_words(out, "Events", &words_event_kind);
+    fputs("\n## Methods\n", out);
+    for (int t = 0; t < method_table_count; t++)
+        for (int i = 0; i < method_count(t); i++)
+            print_method(out, &method_tables[t][i]);
+}

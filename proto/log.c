@@ -1,0 +1,62 @@
+#include "log.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static int log_fd = STDERR_FILENO;
+static enum log_level most = LOG_LEVEL_INFO;
+
+int log_open(const char *path, enum log_level level)
+{
+    int fd = STDERR_FILENO;
+    if (path != NULL && path[0] != '\0') {
+        fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+        if (fd < 0)
+            return -1;
+    }
+    pthread_mutex_lock(&mutex);
+    if (log_fd != STDERR_FILENO)
+        close(log_fd);
+    log_fd = fd;
+    most = level;
+    pthread_mutex_unlock(&mutex);
+    return 0;
+}
+
+void log_line(enum log_level level, const char *event, const char *format, ...)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    static const int journal[] = {3, 4, 6, 7}; /* sd-daemon's prefixes */
+    char line[1024];
+    char time_text[32];
+    struct timespec now;
+    struct tm tm;
+    va_list arguments;
+    pthread_mutex_lock(&mutex);
+    if (level <= most) {
+        clock_gettime(CLOCK_REALTIME, &now);
+        gmtime_r(&now.tv_sec, &tm);
+        strftime(time_text, sizeof time_text, "%Y-%m-%dT%H:%M:%S", &tm);
+        int at = 0;
+        if (log_fd == STDERR_FILENO && getenv("JOURNAL_STREAM") != NULL)
+            at = snprintf(line, sizeof line, "<%d>", journal[level]);
+        at += snprintf(line + at, sizeof line - (size_t)at, "time=%s.%03ldZ level=%s event=%s ",
+                       time_text, now.tv_nsec / 1000000, names[level], event);
+        va_start(arguments, format);
+        int more = vsnprintf(line + at, sizeof line - (size_t)at - 1, format, arguments);
+        va_end(arguments);
+        at += more > 0 ? more : 0;
+        if ((size_t)at > sizeof line - 2)
+            at = (int)sizeof line - 2;
+        line[at++] = '\n';
+        ssize_t written = write(log_fd, line, (size_t)at);
+        (void)written; /* a log that cannot be written has nowhere to say so */
+    }
+    pthread_mutex_unlock(&mutex);
+}

@@ -1,0 +1,191 @@
+/* main_paidand.c -- the daemon's command line. */
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "document.h"
+#include "server.h"
+#include "store/store.h"
+
+enum { OPTION_CONFIG = 1000, OPTION_CHECK, OPTION_RESTORE, OPTION_PROTOCOL, OPTION_SAMPLE,
+       OPTION_HELP, OPTION_VERSION, OPTION_SETTING };
+
+_Noreturn void must_fail(const char *claim, const char *file, int line)
+{
+    log_error("bug", "claim=\"%s\" file=%s line=%d", claim, file, line);
+    abort();
+}
+
+static void print_help(void)
+{
+    puts("paidand -- dispatches orders for help to volunteer organisations\n"
+         "usage: paidand [OPTIONS]\n\n"
+         "  --config FILE   read settings from a file; options after it win\n"
+         "  --check         test the settings and stop\n"
+         "  --restore FILE  put a backup in the place of the database of --data, and stop\n"
+         "  --sample        print an annotated configuration file\n"
+         "  --protocol      print the protocol's reference\n"
+         "  --help --version\n\nsettings (and their defaults):");
+    settings_print_help(stdout);
+    puts("\nexit codes:\n"
+         "  0   ended as asked (SIGTERM, SIGINT drain first)\n"
+         "  64  EX_USAGE        a wrong option\n"
+         "  65  EX_DATAERR      a damaged table, database or backup\n"
+         "  66  EX_NOINPUT      a file cannot be read\n"
+         "  69  EX_UNAVAILABLE  the data directory or a socket is in use by another process\n"
+         "  71  EX_OSERR        the system refused memory, a thread, an event loop\n"
+         "  73  EX_CANTCREAT    a directory, file or socket cannot be made\n"
+         "  74  EX_IOERR        the disk failed; a commit may or may not have happened\n"
+         "  77  EX_NOPERM       no right to the data directory\n"
+         "  78  EX_CONFIG       a wrong setting\n"
+         "  134 SIGABRT         a bug: the log's last line names the claim that did not hold");
+}
+
+/* Tables that are not named lie in conf/huizhou, one directory above the program's. */
+static void find_tables(struct settings *s)
+{
+    char program[PATH_MAX] = "";
+    char regions[PATH_MAX + 64];
+    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (len <= 0)
+        return;
+    const char *directory = dirname(program);
+    if (s->regions[0] == '\0') {
+        snprintf(regions, sizeof regions, "%s/../conf/huizhou/regions.csv", directory);
+        if (strlen(regions) < sizeof s->regions)
+            memcpy(s->regions, regions, strlen(regions) + 1);
+    }
+    if (s->codes[0] == '\0') {
+        snprintf(regions, sizeof regions, "%s/../conf/huizhou", directory);
+        if (strlen(regions) < sizeof s->codes)
+            memcpy(s->codes, regions, strlen(regions) + 1);
+    }
+}
+
+static int check(const struct settings *s, struct failure *failure)
+{
+    if (strcmp(s->live, "memory") != 0 && strncmp(s->live, "redis", 5) != 0)
+        return fail(failure, EX_CONFIG, "live: must be memory, redis://HOST:PORT or redis+unix:PATH, not %s",
+                    s->live);
+    if (s->listen_count == 0)
+        return fail(failure, EX_CONFIG, "listen: name at least one unix:PATH or tcp:127.0.0.1:PORT");
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+    for (int i = 0; i < 4; i++)
+        if (strcmp(s->log_level, levels[i]) == 0)
+            return 0;
+    return fail(failure, EX_CONFIG, "log_level: must be error, warn, info or debug, not %s", s->log_level);
+}
+
+static int run(const struct settings *s, const char *config, const char *restore, bool is_check)
+{
+    struct failure failure = {0};
+    char kept[4300];
+    if (restore != NULL) {
+        if (store_restore(s->data, restore, kept, sizeof kept, &failure) != 0) {
+            fprintf(stderr, "paidand: %s\n", failure.text);
+            return failure.exit_code;
+        }
+        printf("restored %s into %s\n", restore, s->data);
+        if (kept[0] != '\0')
+            printf("what was there before is kept as %s\n", kept);
+        return EX_OK;
+    }
+    if (check(s, &failure) != 0) {
+        fprintf(stderr, "paidand: %s\n", failure.text);
+        return failure.exit_code;
+    }
+    if (is_check) {
+        puts("the settings are good");
+        return EX_OK;
+    }
+    setenv("TZ", s->timezone, 1);
+    if (log_open(s->log, settings_log_level(s)) != 0) {
+        perror(s->log);
+        return EX_CANTCREAT;
+    }
+    return server_run(s, config);
+}
+
+/* The settings' keys as long options, after our own. */
+static struct option *make_options(void)
+{
+    static const struct option own[] = {
+        {"config", required_argument, NULL, OPTION_CONFIG}, {"check", no_argument, NULL, OPTION_CHECK},
+        {"restore", required_argument, NULL, OPTION_RESTORE},
+        {"protocol", no_argument, NULL, OPTION_PROTOCOL}, {"sample", no_argument, NULL, OPTION_SAMPLE},
+        {"help", no_argument, NULL, OPTION_HELP}, {"version", no_argument, NULL, OPTION_VERSION},
+        {"listen", required_argument, NULL, OPTION_SETTING}};
+    int count = 0;
+    while (settings_key(count) != NULL)
+        count++;
+    struct option *options = must_alloc(ARRAY_LEN(own) + (size_t)count * 2 + 1, sizeof *options);
+    memcpy(options, own, sizeof own);
+    for (int i = 0; i < count; i++) {
+        char *dashed = must_strdup(settings_key(i));
+        for (char *at = dashed; *at != '\0'; at++)
+            *at = *at == '_' ? '-' : *at;
+        options[ARRAY_LEN(own) + (size_t)i * 2] =
+            (struct option){settings_key(i), required_argument, NULL, OPTION_SETTING};
+        options[ARRAY_LEN(own) + (size_t)i * 2 + 1] =
+            (struct option){dashed, required_argument, NULL, OPTION_SETTING};
+    }
+    return options;
+}
+
+int main(int argc, char **argv)
+{
+    static struct settings settings;
+    struct option *options = make_options();
+    struct failure failure = {0};
+    const char *config = NULL;
+    const char *restore = NULL;
+    bool is_check = false;
+    int index = 0;
+    int rc = 0;
+    settings_default(&settings);
+    for (int c; rc == 0 && (c = getopt_long(argc, argv, "h", options, &index)) != -1;) {
+        switch (c) {
+        case OPTION_CONFIG:
+            config = optarg;
+            rc = settings_read(&settings, optarg, &failure);
+            break;
+        case OPTION_CHECK:
+            is_check = true;
+            break;
+        case OPTION_RESTORE:
+            restore = optarg;
+            break;
+        case OPTION_PROTOCOL:
+            document_protocol(stdout);
+            return EX_OK;
+        case OPTION_SAMPLE:
+            settings_print_sample(stdout);
+            return EX_OK;
+        case OPTION_VERSION:
+            puts("paidand " PAIDAN_VERSION);
+            return EX_OK;
+        case 'h':
+        case OPTION_HELP:
+            print_help();
+            return EX_OK;
+        case OPTION_SETTING:
+            rc = settings_set(&settings, options[index].name, optarg, "command line", &failure);
+            break;
+        default:
+            fputs("paidand: see paidand --help\n", stderr);
+            return EX_USAGE;
+        }
+    }
+    if (rc == 0 && optind < argc)
+        rc = fail(&failure, EX_USAGE, "not an option: %s", argv[optind]);
+    if (rc != 0) {
+        fprintf(stderr, "paidand: %s\n", failure.text);
+        return failure.exit_code;
+    }
+    find_tables(&settings);
+    return run(&settings, config, restore, is_check);
+}

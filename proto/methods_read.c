@@ -1,0 +1,382 @@
+/* methods_read.c -- lists, histories, the change feed, tables and figures. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/pool.h"
+#include "methods.h"
+
+static int by_code(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void collect_regions(const struct engine *e, uint32_t slot, bool below, uint64_t *codes,
+                            uint32_t *count)
+{
+    codes[(*count)++] = engine_region_slot(e, slot)->code;
+    for (uint32_t child = engine_region_slot(e, slot)->first_child; below && child != SLOT_NONE;
+         child = engine_region_slot(e, child)->next_sibling)
+        collect_regions(e, child, below, codes, count);
+}
+
+uint64_t *regions_from_args(struct call *call, uint32_t *count)
+{
+    uint32_t slot = engine_region_find(call->engine, (uint64_t)call->args.number[P_REGION]);
+    if (slot == SLOT_NONE) {
+        error_set(&call->error, REFUSAL_NOT_FOUND, "region", "%s", "");
+        return NULL;
+    }
+    uint64_t *codes = must_alloc(engine_region_count(call->engine), sizeof *codes);
+    *count = 0;
+    collect_regions(call->engine, slot, arg_number(&call->args, P_BELOW, 1) != 0, codes, count);
+    qsort(codes, *count, sizeof *codes, by_code);
+    return codes;
+}
+
+/* A question whose filter comes from the parameters; NULL with the call's error. */
+static struct query *question(struct call *call, enum query_kind kind)
+{
+    const struct args *a = &call->args;
+    struct query *q = query_new(kind);
+    struct query_filter *f = &q->filter;
+    if (arg_has(a, P_REGION)) {
+        f->regions = regions_from_args(call, &f->region_count);
+        if (f->regions == NULL) {
+            query_free(q);
+            return NULL;
+        }
+    }
+    f->order = (uint64_t)arg_number(a, P_ORDER, 0);
+    f->offer = (uint64_t)arg_number(a, P_OFFER, 0);
+    f->org = (uint64_t)arg_number(a, P_ORG, 0);
+    f->volunteer = (uint64_t)arg_number(a, P_VOLUNTEER, 0);
+    f->state = (int)arg_number(a, P_STATE, -1);
+    f->kind = (int)arg_number(a, P_KIND, -1);
+    f->since = arg_number(a, P_SINCE, 0);
+    f->until = arg_number(a, P_UNTIL, 0);
+    q->after = (uint64_t)arg_number(a, P_AFTER, 0);
+    q->limit = (uint32_t)arg_number(a, P_LIMIT, 100);
+    return q;
+}
+
+static bool run_orders(struct call *call, struct pack *out)
+{
+    (void)out;
+    return (call->query = question(call, QUERY_ORDERS)) != NULL;
+}
+
+static void got_orders(struct call *call, const struct query *q, struct pack *out)
+{
+    pack_map(out);
+    pack_key(out, "items");
+    pack_list(out);
+    for (uint32_t i = 0; i < q->order_count; i++) {
+        const struct order *live = engine_order(call->engine, q->orders[i].id);
+        struct order o = q->orders[i];
+        if (live != NULL) { /* people covered and asked are not stored with it */
+            o.covered = live->covered;
+            o.pending = live->pending;
+        }
+        pack_map(out);
+        pack_order(out, call->engine, &o);
+        pack_close(out);
+    }
+    pack_close(out);
+    pack_next(out, q->next);
+    pack_close(out);
+}
+
+static bool run_history(struct call *call, struct pack *out)
+{
+    (void)out;
+    return (call->query = question(call, QUERY_HISTORY)) != NULL;
+}
+
+static bool run_events(struct call *call, struct pack *out)
+{
+    (void)out;
+    return (call->query = question(call, QUERY_EVENTS)) != NULL;
+}
+
+static void got_events(struct call *call, const struct query *q, struct pack *out)
+{
+    if (q->kind == QUERY_HISTORY && !q->is_found) {
+        error_set(&call->error, REFUSAL_NOT_FOUND, "order", "%s", "");
+        return;
+    }
+    pack_map(out);
+    pack_key(out, "items");
+    pack_list(out);
+    for (uint32_t i = 0; i < q->event_count; i++)
+        pack_event(out, &q->events[i]);
+    pack_close(out);
+    pack_next(out, q->next);
+    pack_close(out);
+}
+
+static bool run_subscribe(struct call *call, struct pack *out)
+{
+    struct query *q = question(call, QUERY_EVENTS);
+    if (q == NULL)
+        return false;
+    turn_subscribe(call, arg_has(&call->args, P_AFTER) ? q->after : UINT64_MAX, &q->filter);
+    query_free(q); /* the subscription has the filter's regions now */
+    pack_map(out);
+    pack_key_uint(out, "subscription", call->outcome.id);
+    pack_close(out);
+    return true;
+}
+
+static bool run_records(struct call *call, struct pack *out)
+{
+    (void)out;
+    return (call->query = question(call, QUERY_RECORDS)) != NULL;
+}
+
+static void got_records(struct call *call, const struct query *q, struct pack *out)
+{
+    (void)call;
+    pack_map(out);
+    pack_key(out, "items");
+    pack_list(out);
+    for (uint32_t i = 0; i < q->record_count; i++) {
+        pack_map(out);
+        pack_key_uint(out, "record", q->record_ids[i]);
+        pack_key_uint(out, "order", q->records[i].order);
+        pack_key_uint(out, "offer", q->records[i].offer);
+        pack_key_uint(out, "org", q->records[i].org);
+        pack_key_uint(out, "volunteer", q->records[i].volunteer);
+        pack_key_int(out, "at", q->records[i].at);
+        pack_key_uint(out, "minutes", q->records[i].minutes);
+        pack_close(out);
+    }
+    pack_close(out);
+    pack_next(out, q->next);
+    pack_close(out);
+}
+
+static bool run_summary(struct call *call, struct pack *out)
+{
+    (void)out;
+    return (call->query = question(call, QUERY_SUMMARY)) != NULL;
+}
+
+static void got_summary(struct call *call, const struct query *q, struct pack *out)
+{
+    const struct catalogue *catalogue = engine_catalogue(call->engine);
+    uint64_t states[ORDER_STATE_COUNT] = {0};
+    uint64_t total = 0;
+    pack_map(out);
+    pack_key(out, "items");
+    pack_list(out);
+    for (uint32_t i = 0; i < q->count_count; i++) {
+        const struct summary_row *row = &q->counts[i];
+        states[row->state] += row->orders;
+        total += row->orders;
+        pack_map(out);
+        pack_key_text(out, "state", word_name(&words_order_state, row->state));
+        pack_key_text(out, "category", catalogue->skills[row->category].name);
+        pack_key_text(out, "priority", word_name(&words_priority, row->priority));
+        pack_key_uint(out, "orders", row->orders);
+        pack_key_uint(out, "headcount", row->headcount);
+        pack_close(out);
+    }
+    pack_close(out);
+    pack_next(out, 0);
+    pack_key_uint(out, "orders", total);
+    pack_key(out, "states");
+    pack_map(out);
+    for (int i = 0; i < ORDER_STATE_COUNT; i++)
+        pack_key_uint(out, word_name(&words_order_state, i), states[i]);
+    pack_close(out);
+    pack_close(out);
+}
+
+static bool run_stats_org(struct call *call, struct pack *out)
+{
+    const struct org *org = engine_org(call->engine, (uint64_t)call->args.number[P_ORG]);
+    if (org == NULL)
+        return error_set(&call->error, REFUSAL_NOT_FOUND, "org", "%s", "");
+    pack_map(out);
+    pack_key_uint(out, "org", org->id);
+    pack_key_text(out, "name", org->name);
+#define TALLY_FIELD(type, name) pack_key_int(out, #name, (int64_t)org->tally.name);
+#include "engine/fields.def"
+#undef TALLY_FIELD
+    pack_key_uint(out, "live_offers", org->live_count);
+    pack_close(out);
+    return true;
+}
+
+/* The queue of a region: more urgent first, then the sooner deadline, then the older order. */
+
+struct queue_item {
+    const struct order *order;
+};
+
+static int by_urgency(const void *a, const void *b)
+{
+    const struct order *x = ((const struct queue_item *)a)->order;
+    const struct order *y = ((const struct queue_item *)b)->order;
+    if (x->priority != y->priority)
+        return x->priority > y->priority ? -1 : 1;
+    if (x->due_at != y->due_at)
+        return x->due_at < y->due_at ? -1 : 1;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static void collect_queue(struct call *call, uint32_t region, struct queue_item **items,
+                          uint32_t *count, uint32_t *room)
+{
+    const struct region *r = engine_region_slot(call->engine, region);
+    for (uint32_t slot = r->queue_first; slot != SLOT_NONE;) {
+        const struct order *o = engine_order_slot(call->engine, slot);
+        if (*count == *room) {
+            *room = *room != 0 ? *room * 2 : 64;
+            *items = must_realloc(*items, *room, sizeof **items);
+        }
+        (*items)[(*count)++] = (struct queue_item){.order = o};
+        slot = o->queue_next;
+    }
+    for (uint32_t child = r->first_child; arg_number(&call->args, P_BELOW, 1) != 0 && child != SLOT_NONE;
+         child = engine_region_slot(call->engine, child)->next_sibling)
+        collect_queue(call, child, items, count, room);
+}
+
+static bool run_queue(struct call *call, struct pack *out)
+{
+    uint32_t region = engine_region_find(call->engine, (uint64_t)call->args.number[P_REGION]);
+    if (region == SLOT_NONE)
+        return error_set(&call->error, REFUSAL_NOT_FOUND, "region", "%s", "");
+    struct queue_item *items = NULL;
+    uint32_t count = 0;
+    uint32_t room = 0;
+    collect_queue(call, region, &items, &count, &room);
+    if (count != 0)
+        qsort(items, count, sizeof *items, by_urgency);
+    uint64_t from = (uint64_t)arg_number(&call->args, P_AFTER, 0);
+    uint64_t until = from + (uint64_t)arg_number(&call->args, P_LIMIT, 100);
+    pack_map(out);
+    pack_key(out, "items");
+    pack_list(out);
+    for (uint64_t i = from; i < until && i < count; i++) {
+        pack_map(out);
+        pack_order(out, call->engine, items[i].order);
+        pack_close(out);
+    }
+    pack_close(out);
+    pack_next(out, until < count ? until : 0);
+    pack_key_uint(out, "waiting", count);
+    pack_close(out);
+    free(items);
+    return true;
+}
+
+static bool run_region(struct call *call, struct pack *out)
+{
+    uint32_t slot = engine_region_find(call->engine, (uint64_t)call->args.number[P_REGION]);
+    if (slot == SLOT_NONE)
+        return error_set(&call->error, REFUSAL_NOT_FOUND, "region", "%s", "");
+    pack_region(out, call->engine, slot);
+    return true;
+}
+
+/* The regions right below one, or all, by their sequence in the table. */
+static bool run_regions(struct call *call, struct pack *out)
+{
+    uint64_t parent = (uint64_t)arg_number(&call->args, P_REGION, 0);
+    uint32_t limit = (uint32_t)arg_number(&call->args, P_LIMIT, 100);
+    uint32_t slot = (uint32_t)arg_number(&call->args, P_AFTER, 0);
+    uint32_t outer = engine_region_find(call->engine, parent);
+    uint32_t taken = 0;
+    if (parent != 0 && outer == SLOT_NONE)
+        return error_set(&call->error, REFUSAL_NOT_FOUND, "region", "%s", "");
+    pack_map(out);
+    pack_key(out, "items");
+    pack_list(out);
+    for (; slot < engine_region_count(call->engine) && taken < limit; slot++) {
+        if (parent != 0 && engine_region_slot(call->engine, slot)->parent != outer)
+            continue;
+        pack_region(out, call->engine, slot);
+        taken++;
+    }
+    pack_close(out);
+    pack_next(out, slot < engine_region_count(call->engine) ? slot : 0);
+    pack_close(out);
+    return true;
+}
+
+/* Counts of supply and demand by cell; cells of fewer than five organisations show no number. */
+static bool run_cells(struct call *call, struct pack *out)
+{
+    enum { CELLS_MAX = 4096, SMALL = 5 };
+    struct cell {
+        int64_t lat, lon;
+        uint32_t orgs, orders;
+    } *cells = must_alloc(CELLS_MAX, sizeof *cells);
+    struct map places = {0};
+    int64_t width = arg_number(&call->args, P_CELL, 500000);
+    uint32_t count = 0;
+    uint32_t slot = SLOT_NONE;
+    width = width > 10000 ? width : 10000;
+    for (int pass = 0; pass < 2; pass++) {
+        const struct org *org = NULL;
+        const struct order *o = NULL;
+        slot = SLOT_NONE;
+        while (pass == 0 ? (org = engine_next_org(call->engine, &slot)) != NULL
+                         : (o = engine_next_order(call->engine, &slot)) != NULL) {
+            int64_t lat = (pass == 0 ? org->lat : o->lat) / width;
+            int64_t lon = (pass == 0 ? org->lon : o->lon) / width;
+            uint64_t key = (uint64_t)(lat + 1000000) << 32 | (uint64_t)(lon + 1000000);
+            uint32_t at = map_get(&places, key);
+            if (at == SLOT_NONE && count == CELLS_MAX)
+                continue;
+            if (at == SLOT_NONE) {
+                at = count++;
+                cells[at] = (struct cell){.lat = lat, .lon = lon};
+                map_put(&places, key, at);
+            }
+            cells[at].orgs += pass == 0;
+            cells[at].orders += pass == 1;
+        }
+    }
+    map_fini(&places);
+    pack_map(out);
+    pack_key(out, "items");
+    pack_list(out);
+    for (uint32_t i = 0; i < count; i++) {
+        pack_map(out);
+        pack_key_degrees(out, "lat", (int32_t)(cells[i].lat * width + width / 2));
+        pack_key_degrees(out, "lon", (int32_t)(cells[i].lon * width + width / 2));
+        pack_key_uint(out, "orgs", cells[i].orgs);
+        if (cells[i].orders >= SMALL)
+            pack_key_uint(out, "orders", cells[i].orders);
+        else
+            pack_key_bool(out, "few", cells[i].orders != 0);
+        pack_close(out);
+    }
+    pack_close(out);
+    pack_next(out, 0);
+    pack_close(out);
+    free(cells);
+    return true;
+}
+
+#define LIST_ANSWER "{items: […], next}"
+
+const struct method read_methods[] = {
+    {"order.list", "all", "Orders by number, open and ended, of a region and below, in a state.", LIST_ANSWER, METHOD_READER, 0, {P_REGION, P_BELOW, P_STATE, P_SINCE, P_UNTIL, P_AFTER, P_LIMIT}, 7, run_orders, NULL, got_orders},
+    {"order.history", "all", "The events of one order, oldest first; `next` leads to older ones.", LIST_ANSWER, METHOD_READER, 1, {P_ORDER, P_AFTER, P_LIMIT}, 3, run_history, NULL, got_events},
+    {"queue.list", "dispatcher", "What waits at a region and below: more urgent first, then the sooner deadline.", "{items: […], next, waiting}", 0, 1, {P_REGION, P_BELOW, P_AFTER, P_LIMIT}, 4, run_queue, NULL, NULL},
+    {"event.read", "platform, auditor", "The change feed from any point.", LIST_ANSWER, METHOD_READER, 0, {P_AFTER, P_REGION, P_BELOW, P_ORDER, P_ORG, P_KIND, P_SINCE, P_UNTIL, P_LIMIT}, 9, run_events, NULL, got_events},
+    {"event.subscribe", "platform, dispatcher, org", "Notifications [2, \"event\", [{…}]] from now on, or from `after` on, until the connection ends.", "{subscription}", 0, 0, {P_AFTER, P_REGION, P_BELOW, P_ORDER, P_ORG, P_KIND}, 6, run_subscribe, NULL, NULL},
+    {"record.list", "org, auditor", "Service records by number.", LIST_ANSWER, METHOD_READER, 0, {P_ORG, P_ORDER, P_OFFER, P_VOLUNTEER, P_SINCE, P_UNTIL, P_AFTER, P_LIMIT}, 8, run_records, NULL, got_records},
+    {"stats.summary", "supervisor, auditor", "Orders counted by state, category and priority.", "{items: [{state, category, priority, orders, headcount}], next, orders, states}", METHOD_READER, 0, {P_REGION, P_BELOW, P_SINCE, P_UNTIL}, 4, run_summary, NULL, got_summary},
+    {"stats.org", "supervisor, org", "What an organisation has done.", "{org, name, accept_count, …}", 0, 1, {P_ORG}, 1, run_stats_org, NULL, NULL},
+    {"map.cells", "supervisor", "Organisations and open orders by cells of the map; fewer than five orders show as `few`.", "{items: [{lat, lon, orgs, orders|few}], next}", 0, 0, {P_CELL}, 1, run_cells, NULL, NULL},
+    {"region.get", "all", "One region.", "{region, name, level, parent, county, lat, lon, waiting}", 0, 1, {P_REGION}, 1, run_region, NULL, NULL},
+    {"region.list", "all", "The regions right below one, or all.", LIST_ANSWER, 0, 0, {P_REGION, P_AFTER, P_LIMIT}, 3, run_regions, NULL, NULL},
+};
+const int read_method_count = (int)ARRAY_LEN(read_methods);

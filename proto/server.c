@@ -1,0 +1,331 @@
+#include "server.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "codes.h"
+#include "engine/pool.h"
+#include "server_inside.h"
+
+#define DRAIN_MS 10000
+
+int64_t server_now(void *context)
+{
+    struct timespec now;
+    (void)context;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* From any thread. */
+static void wake(void *context)
+{
+    const struct server *s = context;
+    uint64_t one = 1;
+    ssize_t written = write(s->wake_fd, &one, sizeof one);
+    (void)written; /* a full counter wakes as well */
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *context)
+{
+    struct server *s = context;
+    uint64_t count = 0;
+    ssize_t got = read(fd, &count, sizeof count);
+    (void)got;
+    (void)what;
+    struct collected collected = store_collect(s->store);
+    if (collected.has_failed) {
+        /* What became of the commit is unknown: nobody is answered, the next start reads the disk. */
+        log_error("commit_failed", "reason=\"%s\"", collected.failure.text);
+        _exit(EX_IOERR);
+    }
+    turn_collect(s->turn, collected);
+    intake_take(s);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    (void)context; /* the turn after this wake does the work */
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    net_sweep(context);
+}
+
+static void on_stop(evutil_socket_t signal_number, short what, void *context)
+{
+    struct server *s = context;
+    (void)what;
+    if (s->is_stopping)
+        return;
+    log_info("draining", "signal=%d", (int)signal_number);
+    s->is_stopping = true;
+    s->stopping_since = server_now(s);
+    turn_drain(s->turn);
+    net_stop_listening(s);
+}
+
+static void on_reload(evutil_socket_t signal_number, short what, void *context)
+{
+    struct server *s = context;
+    (void)signal_number;
+    (void)what;
+    s->wants_reload = true;
+}
+
+static void ask_reload(void *context)
+{
+    struct server *s = context;
+    s->wants_reload = true;
+}
+
+static void submit_batch(void *context, struct batch *batch)
+{
+    store_submit(((struct server *)context)->store, batch);
+}
+
+static void ask_store(void *context, struct query *query)
+{
+    store_ask(((struct server *)context)->store, query);
+}
+
+static void tell_live(void *context, const struct batch *batch)
+{
+    struct server *s = context;
+    live_committed(s->live, batch, s->engine);
+}
+
+static void pack_extra(void *context, struct pack *out)
+{
+    struct server *s = context;
+    struct store_gauges g = store_gauges(s->store);
+    struct live_status live = live_status(s->live);
+    pack_key_uint(out, "connections", s->connection_count);
+    pack_key(out, "store");
+    pack_map(out);
+    pack_key_uint(out, "database_bytes", g.database_bytes);
+    pack_key_uint(out, "log_bytes", g.log_bytes);
+    pack_key_uint(out, "commit_us", g.commit_us);
+    pack_key_uint(out, "commits", g.commits);
+    pack_close(out);
+    pack_key(out, "live");
+    pack_map(out);
+    pack_key_text(out, "kind", live.is_redis ? "redis" : "memory");
+    pack_key_bool(out, "up", !live.is_redis || live.is_up);
+    pack_key_uint(out, "waiting_bytes", live.waiting_bytes);
+    pack_key_uint(out, "told", live.told);
+    pack_key_uint(out, "rebuilds", live.rebuilds);
+    pack_key_uint(out, "intake_placed", live.placed);
+    pack_key_uint(out, "intake_refused", live.refused);
+    pack_close(out);
+}
+
+static void log_live(int is_warning, const char *event, const char *text)
+{
+    log_line(is_warning ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, event, "reason=\"%s\"", text);
+}
+
+static int64_t days_ms(uint32_t days)
+{
+    return days * DAY_MS;
+}
+
+static struct turn_settings turn_settings_of(const struct settings *s)
+{
+    return (struct turn_settings){.retain_events_ms = days_ms(s->retain_events_days),
+                                  .retain_refs_ms = days_ms(s->retain_refs_days),
+                                  .retain_contacts_ms = days_ms(s->retain_contacts_days),
+                                  .refs_max = s->refs_max,
+                                  .codes_directory = s->codes};
+}
+
+/* The zone's offset now, and the rules, as commands like any other. */
+static void tell_rules(struct server *s)
+{
+    struct command rules = {.op = OP_SET_RULES, .actor = "settings", .u.rules = s->settings.rules};
+    struct command offset = {.op = OP_SET_OFFSET, .actor = "settings"};
+    time_t now = time(NULL);
+    struct tm tm;
+    localtime_r(&now, &tm);
+    offset.u.offset_min = (int32_t)(tm.tm_gmtoff / 60);
+    engine_step(s->engine, &rules, server_now(s));
+    engine_step(s->engine, &offset, server_now(s));
+}
+
+static void reload(struct server *s)
+{
+    struct settings fresh = s->settings;
+    struct failure failure = {0};
+    s->wants_reload = false;
+    if (s->config != NULL) {
+        settings_default(&fresh);
+        if (settings_read(&fresh, s->config, &failure) != 0) {
+            log_error("reload_refused", "reason=\"%s\"", failure.text);
+            return;
+        }
+        settings_reload(&s->settings, &fresh);
+    }
+    if (log_open(s->settings.log, settings_log_level(&s->settings)) != 0)
+        log_error("log_not_opened", "path=%s reason=\"%s\"", s->settings.log, strerror(errno));
+    if (codes_load_tables(s->engine, s->settings.codes, &failure) != 0)
+        log_error("codes_refused", "reason=\"%s\"", failure.text);
+    tell_rules(s);
+    struct turn_settings settings = turn_settings_of(&s->settings);
+    turn_configure(s->turn, &settings);
+    log_info("reloaded", "config=%s", s->config != NULL ? s->config : "-");
+}
+
+/* Opens the store and fills the engine from the tables and from it. */
+static int load(struct server *s, struct failure *failure)
+{
+    struct store_options options = {.directory = s->settings.data, .wake = wake, .context = s};
+    int64_t began = server_now(s);
+    s->engine = engine_new(s->settings.node);
+    if (store_open(&options, &s->store, failure) != 0 ||
+        store_load_skills(s->store, s->engine, failure) != 0 ||
+        codes_load_regions(s->engine, s->settings.regions, failure) != 0 ||
+        codes_load_tables(s->engine, s->settings.codes, failure) != 0)
+        return -1;
+    bool is_catalogue_new = engine_effects(s->engine).is_catalogue_changed;
+    tell_rules(s);
+    if (store_load(s->store, s->engine, failure) != 0)
+        return -1;
+    struct turn_ports ports = {.context = s, .now = server_now, .send = net_send,
+                               .backlog = net_backlog, .submit = submit_batch, .ask = ask_store,
+                               .committed = tell_live, .reload = ask_reload, .pack_extra = pack_extra};
+    struct turn_settings settings = turn_settings_of(&s->settings);
+    uint64_t random = 0;
+    uint64_t next_ref = 1;
+    if (getrandom(&random, sizeof random, 0) != sizeof random)
+        return fail(failure, EX_OSERR, "getrandom: %s", strerror(errno));
+    s->turn = turn_new(s->engine, &ports, &settings, random);
+    if (store_load_refs(s->store, turn_load_ref, s->turn, &next_ref, failure) != 0 ||
+        store_start(s->store, failure) != 0)
+        return -1;
+    turn_load_done(s->turn, next_ref);
+    if (is_catalogue_new)
+        turn_keep_catalogue(s->turn);
+    struct engine_counts counts = engine_counts(s->engine);
+    log_info("loaded", "orders=%u offers=%u orgs=%u regions=%u digest=%016" PRIx64 " ms=%lld",
+             counts.orders, counts.offers, counts.orgs, engine_region_count(s->engine),
+             engine_digest(s->engine), (long long)(server_now(s) - began));
+    return 0;
+}
+
+static int open_events(struct server *s, struct failure *failure)
+{
+    static const struct timeval second = {.tv_sec = 1};
+    static const int numbers[3] = {SIGTERM, SIGINT, SIGHUP};
+    s->base = event_base_new();
+    s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (s->base == NULL || s->wake_fd < 0)
+        return fail(failure, EX_OSERR, "event loop: %s", strerror(errno));
+    s->wake_event = event_new(s->base, s->wake_fd, EV_READ | EV_PERSIST, on_wake, s);
+    s->timer = event_new(s->base, -1, 0, on_timer, s);
+    s->sweep = event_new(s->base, -1, EV_PERSIST, on_sweep, s);
+    event_add(s->wake_event, NULL);
+    event_add(s->sweep, &second);
+    for (int i = 0; i < 3; i++) {
+        s->signals[i] = evsignal_new(s->base, numbers[i], numbers[i] == SIGHUP ? on_reload : on_stop, s);
+        event_add(s->signals[i], NULL);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    return 0;
+}
+
+static void close_events(struct server *s)
+{
+    struct event *events[] = {s->wake_event, s->timer, s->sweep,
+                              s->signals[0], s->signals[1], s->signals[2]};
+    for (size_t i = 0; i < ARRAY_LEN(events); i++)
+        if (events[i] != NULL)
+            event_free(events[i]);
+    if (s->base != NULL)
+        event_base_free(s->base);
+    if (s->wake_fd >= 0)
+        close(s->wake_fd);
+}
+
+static bool has_drained(struct server *s)
+{
+    if (!s->is_stopping)
+        return false;
+    return (turn_is_idle(s->turn) && s->entries == NULL) ||
+           server_now(s) - s->stopping_since > DRAIN_MS;
+}
+
+static void loop(struct server *s)
+{
+    while (!has_drained(s)) {
+        int64_t wait = turn_wait_ms(s->turn);
+        if (wait >= 0) {
+            wait = wait < 3600000 ? wait : 3600000;
+            struct timeval tv = {.tv_sec = wait / 1000, .tv_usec = (wait % 1000) * 1000};
+            event_add(s->timer, &tv);
+        } else {
+            event_del(s->timer);
+        }
+        event_base_loop(s->base, EVLOOP_ONCE);
+        if (s->wants_reload)
+            reload(s);
+        turn_end(s->turn);
+        if (live_wants_slice(s->live))
+            live_slice(s->live, s->engine, turn_barrier(s->turn));
+    }
+}
+
+static void close_all(struct server *s)
+{
+    net_stop_listening(s);
+    if (s->turn != NULL)
+        net_close_all(s);
+    live_close(s->live);
+    store_close(s->store);
+    turn_free(s->turn);
+    engine_free(s->engine);
+    close_events(s);
+}
+
+int server_run(const struct settings *settings, const char *config)
+{
+    struct failure failure = {0};
+    struct server *s = must_alloc(1, sizeof *s);
+    s->settings = *settings;
+    s->config = config;
+    s->wake_fd = -1;
+    struct live_options live = {.url = settings->live, .node = settings->node, .wake = wake,
+                                .log = log_live, .context = s};
+    int rc = open_events(s, &failure);
+    if (rc == 0)
+        rc = load(s, &failure);
+    if (rc == 0)
+        rc = net_listen(s, &failure);
+    if (rc == 0) {
+        s->intake = turn_connect(s->turn, INTAKE_CONNECTION, "intake");
+        rc = live_open(&live, &s->live, &failure);
+    }
+    if (rc == 0) {
+        log_info("started", "version=%s data=%s live=%s pid=%d", PAIDAN_VERSION, settings->data,
+                 settings->live, (int)getpid());
+        loop(s);
+        log_info("stopped", "digest=%016" PRIx64, engine_digest(s->engine));
+    } else {
+        log_error("start_failed", "reason=\"%s\"", failure.text);
+    }
+    close_all(s);
+    free(s);
+    return rc == 0 ? EX_OK : failure.exit_code;
+}

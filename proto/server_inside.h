@@ -1,0 +1,74 @@
+/* server_inside.h -- shared by the files of the server only. */
+#ifndef PAIDAN_SERVER_INSIDE_H
+#define PAIDAN_SERVER_INSIDE_H
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+
+#include "frame.h"
+#include "server.h"
+#include "store/live.h"
+#include "turn.h"
+
+#define INTAKE_CONNECTION 1 /* the intake's; sockets count on from there */
+
+struct connection {
+    struct server *server;
+    struct bufferevent *bev;
+    struct session *session;
+    struct frame_scan scan;
+    uint64_t number;
+    int64_t frame_since; /* ms: when the frame that is not whole yet began; 0: none */
+    bool is_closing, is_paused;
+    struct connection *next, *prev;
+};
+
+struct listener {
+    struct evconnlistener *listener;
+    char path[108]; /* of a Unix socket, removed at the end */
+    bool is_unix;
+};
+
+struct server {
+    struct settings settings;
+    const char *config;
+    struct event_base *base;
+    struct event *wake_event, *timer, *sweep, *signals[3];
+    int wake_fd;
+    struct listener listeners[LISTEN_MAX];
+    int listener_count;
+    struct connection *connections;
+    struct map by_number; /* connection number to place in `table` */
+    struct connection **table;
+    uint32_t table_room;
+    uint64_t next_number;
+    uint32_t connection_count;
+    struct engine *engine;
+    struct store *store;
+    struct turn *turn;
+    struct live *live;
+    struct session *intake;
+    struct live_entry *entries; /* of the intake, being placed */
+    uint32_t entries_left;
+    bool is_stopping, wants_reload;
+    int exit_code;
+    int64_t stopping_since;
+};
+
+int64_t server_now(void *server);
+
+/* server_net.c */
+int net_listen(struct server *server, struct failure *failure);
+void net_stop_listening(struct server *server);
+void net_close_all(struct server *server);
+void net_send(void *server, uint64_t connection, const uint8_t *bytes, size_t len);
+size_t net_backlog(void *server, uint64_t connection);
+void net_sweep(struct server *server); /* once a second: frames that never end */
+
+/* server_intake.c */
+void intake_take(struct server *server);
+void intake_answer(struct server *server, const uint8_t *bytes, size_t len);
+
+#endif

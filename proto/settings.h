@@ -1,0 +1,45 @@
+/* settings.h -- the daemon's settings, from a file and from the command line, by one table. */
+#ifndef PAIDAN_SETTINGS_H
+#define PAIDAN_SETTINGS_H
+
+#include <stdio.h>
+
+#include "engine/engine.h"
+#include "log.h"
+#include "store/failure.h"
+
+#define LISTEN_MAX 8
+#define SETTING_TEXT_BYTES 512
+
+struct settings {
+#define TEXT(key, initial, text) char key[SETTING_TEXT_BYTES];
+#define RTEXT TEXT
+#define NUMBER(key, field, initial, low, high, text)
+#define RNUMBER NUMBER
+#include "settings.def"
+#undef TEXT
+#undef RTEXT
+#undef NUMBER
+#undef RNUMBER
+    char listen[LISTEN_MAX][SETTING_TEXT_BYTES]; /* unix:PATH or tcp:ADDRESS:PORT */
+    int listen_count;
+    uint32_t node, connections_max, socket_mode, retain_events_days, retain_refs_days, refs_max,
+        retain_contacts_days;
+    struct rules rules;
+};
+
+void settings_default(struct settings *settings);
+/* Sets one by its key; `where` goes before the error, such as paidand.conf:12. */
+int settings_set(struct settings *settings, const char *key, const char *value, const char *where,
+                 struct failure *failure);
+int settings_read(struct settings *settings, const char *path, struct failure *failure);
+/* Takes from `fresh` what a reload may change. */
+void settings_reload(struct settings *settings, const struct settings *fresh);
+enum log_level settings_log_level(const struct settings *settings);
+
+/* For options and help: the keys by number, NULL after the last. */
+const char *settings_key(int index);
+void settings_print_help(FILE *out);
+void settings_print_sample(FILE *out); /* an annotated configuration file */
+
+#endif

@@ -1,0 +1,133 @@
+/* turn.h -- one turn: requests in, one engine step each, effects into a batch, answers out when the
+ * batch is durable. Knows no libevent: clock, transport and store are ports, so that a simulator can
+ * drive the same code.
+ *
+ * Nothing leaves before it is on disk: the answers of a turn that changed something, or that may have
+ * seen a change, are held until the batch that carries it is committed. */
+#ifndef PAIDAN_TURN_H
+#define PAIDAN_TURN_H
+
+#include "arena.h"
+#include "codec.h"
+#include "engine/engine.h"
+#include "params.h"
+#include "store/refs.h"
+#include "store/store.h"
+
+struct turn;
+
+struct turn_ports {
+    void *context;
+    int64_t (*now)(void *context); /* ms since 1970 UTC */
+    void (*send)(void *context, uint64_t connection, const uint8_t *bytes, size_t len);
+    size_t (*backlog)(void *context, uint64_t connection); /* bytes that it has not read yet */
+    void (*submit)(void *context, struct batch *batch);
+    void (*ask)(void *context, struct query *query);
+    void (*committed)(void *context, const struct batch *batch); /* may tell the world now */
+    void (*reload)(void *context);
+    void (*pack_extra)(void *context, struct pack *pack); /* for server.stats: what the turn cannot know */
+};
+
+struct turn_settings {
+    int64_t retain_events_ms, retain_refs_ms, retain_contacts_ms; /* 0: for ever */
+    uint64_t refs_max;
+    const char *codes_directory; /* for reasons and labels; may be NULL */
+};
+
+/* Somebody who sends requests. */
+struct session {
+    uint64_t connection;
+    char principal[ACTOR_BYTES_MAX + 1]; /* uid:1000, tcp, intake */
+    char actor[ACTOR_BYTES_MAX + 1];     /* the principal, with the client's name when it gave one */
+    struct subscription *subscriptions;
+    struct session *next;
+};
+
+struct turn *turn_new(struct engine *engine, const struct turn_ports *ports,
+                      const struct turn_settings *settings, uint64_t random_key);
+void turn_free(struct turn *turn);
+void turn_configure(struct turn *turn, const struct turn_settings *settings);
+struct engine *turn_engine(struct turn *turn);
+/* Loading the remembered requests at start. */
+void turn_load_ref(void *turn, const char *caller, const char *ref, uint64_t id, int64_t at);
+void turn_load_done(struct turn *turn, uint64_t next_ref);
+
+struct session *turn_connect(struct turn *turn, uint64_t connection, const char *principal);
+void turn_disconnect(struct turn *turn, struct session *session);
+
+/* One whole frame. False: it was no request; an error was sent where it could be, and the connection
+ * should end after that. */
+bool turn_request(struct turn *turn, struct session *session, const uint8_t *frame, size_t len);
+/* Ends the turn: timers, assignments, answers, the batch. */
+void turn_end(struct turn *turn);
+/* Takes in what the store has done. */
+void turn_collect(struct turn *turn, struct collected collected);
+/* Milliseconds until the next turn is due by itself; -1: nothing is. */
+int64_t turn_wait_ms(struct turn *turn);
+/* The batch whose being durable covers all that the engine holds now; 0: it is durable already. */
+uint64_t turn_barrier(const struct turn *turn);
+/* The code tables brought skills that the store does not know yet. */
+void turn_keep_catalogue(struct turn *turn);
+/* No new orders from now on. */
+void turn_drain(struct turn *turn);
+/* Whether all that was gathered is durable and every question answered. */
+bool turn_is_idle(const struct turn *turn);
+/* Counters for server.stats. */
+struct turn_counts {
+    uint64_t turns, requests, refused, batches, events;
+    uint64_t refusals[REFUSAL_COUNT];
+} turn_counts(const struct turn *turn);
+
+/* Inside, for the methods. */
+
+struct call {
+    struct turn *turn;
+    struct engine *engine;
+    struct session *session;
+    const struct method *method;
+    struct args args;
+    struct error error;
+    struct outcome outcome;
+    struct query *query; /* set by a method that the reader answers */
+    int64_t now;
+    uint32_t msgid;
+    uint64_t ref_id, digest;
+    struct call *next;
+};
+
+enum method_flags {
+    METHOD_WRITE = 1,  /* changes something; takes `ref` */
+    METHOD_NEW = 2,    /* new work: refused while draining */
+    METHOD_READER = 4, /* answered by the reader thread */
+};
+
+#define METHOD_PARAMS_MAX 34
+
+struct method {
+    const char *name, *role, *text, *answer;
+    unsigned flags;
+    int required; /* the first so many of `params` */
+    enum param params[METHOD_PARAMS_MAX];
+    int param_count;
+    bool (*run)(struct call *call, struct pack *out); /* false: call->error says why */
+    void (*encode)(struct call *call, struct pack *out); /* METHOD_WRITE: when the turn ends */
+    void (*answered)(struct call *call, const struct query *query, struct pack *out);
+};
+
+extern const struct method *const method_tables[];
+int method_count(int table);
+extern const int method_table_count;
+const struct method *method_find(const char *name, size_t len);
+
+/* Carries a command out for a call; the refusal becomes the call's error. */
+bool call_step(struct call *call, struct command *command);
+void call_add_contact(struct call *call, const struct contact_row *row);
+uint64_t turn_random(struct turn *turn);
+const char *turn_codes(const struct turn *turn);
+bool turn_is_draining(const struct turn *turn);
+void turn_subscribe(struct call *call, uint64_t after, const struct query_filter *filter);
+void turn_reload(struct turn *turn);
+void turn_pack_extra(struct turn *turn, struct pack *pack);
+struct arena *turn_arena(struct turn *turn);
+
+#endif

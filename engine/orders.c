@@ -11,7 +11,7 @@ static struct refusal place(struct engine *e, const struct command *c, int64_t n
 {
     struct order filled;
     struct refusal refusal = order_check_request(e, &c->u.place, now, &filled);
-    if (refusal.code != REFUSAL_NONE)
+    if (refusal.code != REFUSAL_NONE || c->is_check)
         return refusal;
     filled.id = (uint64_t)e->node << SEQUENCE_BITS | e->next.order++;
     filled.placed_at = filled.moved_at = now;

@@ -101,7 +101,8 @@ struct refusal org_put(struct engine *e, const struct command *c, int64_t now, u
 {
     const struct org_request *r = &c->u.put;
     struct refusal refusal = check_request(e, r);
-    if (refusal.code != REFUSAL_NONE)
+    *id = r->id;
+    if (refusal.code != REFUSAL_NONE || c->is_check)
         return refusal;
     uint64_t wanted = r->id != 0 ? r->id : e->next.org;
     uint32_t slot = map_get(&e->org_ids, wanted);

@@ -85,11 +85,13 @@ enum frame_state frame_scan(struct frame_scan *scan, const uint8_t *bytes, size_
             return FRAME_BAD;
         }
         scan->elements++;
-        if (h.content > FRAME_BYTES_MAX || scan->at + h.bytes + h.content > FRAME_BYTES_MAX) {
+        size_t bytes_max = scan->is_answer ? 256u << 20 : FRAME_BYTES_MAX;
+        uint64_t values_max = scan->is_answer ? UINT32_MAX : FRAME_ELEMENTS_MAX;
+        if (h.content > bytes_max || scan->at + h.bytes + h.content > bytes_max) {
             *why = "a message is at most 1 MiB";
             return FRAME_BAD;
         }
-        if (h.values > FRAME_ELEMENTS_MAX || scan->elements + h.values > FRAME_ELEMENTS_MAX) {
+        if (h.values > values_max || scan->elements + h.values > values_max) {
             *why = "a message has at most 65536 values";
             return FRAME_BAD;
         }

@@ -16,6 +16,7 @@ struct frame_scan {
     size_t at; /* bytes walked */
     uint32_t depth, elements;
     uint32_t left[FRAME_DEPTH_MAX]; /* values still to come at each depth */
+    bool is_answer; /* from a server we chose: only depth is bounded, and 256 MiB */
 };
 
 enum frame_state { FRAME_PARTIAL, FRAME_WHOLE, FRAME_BAD };

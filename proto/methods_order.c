@@ -114,7 +114,7 @@ static void hide_home(struct order_request *r, struct contact_row *contact)
 static bool run_place(struct call *call, struct pack *out)
 {
     (void)out;
-    struct command c = {.op = OP_PLACE};
+    struct command c = {.op = OP_PLACE, .is_check = arg_number(&call->args, P_DRY_RUN, 0) != 0};
     struct contact_row contact;
     if (!check_point(call))
         return false;
@@ -124,7 +124,7 @@ static bool run_place(struct call *call, struct pack *out)
         hide_home(&c.u.place, &contact);
     if (!call_step(call, &c))
         return false;
-    if (has_contact) {
+    if (has_contact && !c.is_check) {
         contact.order_id = call->outcome.id;
         call_add_contact(call, &contact);
         note_contact(call, contact.order_id, EVENT_CONTACT_PUT);
@@ -138,8 +138,12 @@ static void encode_placed(struct call *call, struct pack *out)
     const struct order *o = engine_order(call->engine, call->outcome.id);
     pack_map(out);
     pack_key_uint(out, "order", call->outcome.id);
-    pack_key_text(out, "state", word_name(&words_order_state, o->state));
-    pack_order_offers(out, call->engine, o, false);
+    if (o != NULL) {
+        pack_key_text(out, "state", word_name(&words_order_state, o->state));
+        pack_order_offers(out, call->engine, o, false);
+    } else {
+        pack_key_bool(out, "dry_run", true);
+    }
     pack_close(out);
 }
 
@@ -184,6 +188,8 @@ static void got_order(struct call *call, const struct query *q, struct pack *out
         error_set(&call->error, REFUSAL_NOT_FOUND, "order", "%s", "");
         return;
     }
+    if (q->orders->state == ORDER_CLOSED)
+        q->orders->covered = q->orders->headcount; /* it could not be done otherwise */
     pack_map(out);
     pack_order(out, call->engine, q->orders);
     pack_key(out, "offers");
@@ -364,7 +370,7 @@ static bool run_contact_erase(struct call *call, struct pack *out)
         P_PEOPLE_MIN, P_PRIORITY, P_GROUPS, P_RISK, P_MAX_DISTANCE_M, P_PERSON
 
 const struct method order_methods[] = {
-    {"order.place", "platform, dispatcher", "Place an order. It is ready at once unless `review` is true; in mode auto or broadcast organisations are asked in the same turn.", "{order, state, offers: [{offer, org, expires_at, …}]}", METHOD_WRITE | METHOD_NEW, 3, {P_REF, P_REGION, P_CATEGORY, WISH, P_MODE, P_REVIEW, P_PROXY, P_CONTACT, P_NOTE, P_EXTERNAL_ID}, 25, run_place, encode_placed, NULL},
+    {"order.place", "platform, dispatcher", "Place an order. It is ready at once unless `review` is true; in mode auto or broadcast organisations are asked in the same turn.", "{order, state, offers: [{offer, org, expires_at, …}]}", METHOD_WRITE | METHOD_NEW, 3, {P_REF, P_REGION, P_CATEGORY, WISH, P_MODE, P_REVIEW, P_PROXY, P_CONTACT, P_NOTE, P_EXTERNAL_ID, P_DRY_RUN}, 26, run_place, encode_placed, NULL},
     {"order.get", "all", "One order with its offers, open or ended.", "{order, state, …, offers: […]}", METHOD_READER, 1, {P_ORDER}, 1, run_get, NULL, got_order},
     {"order.approve", "dispatcher", "A placed order becomes ready.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, 3, run_approve, encode_order_state, NULL},
     {"order.reject", "dispatcher", "A placed order is not volunteer service.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_REASON, P_REF}, 3, run_reject, encode_order_state, NULL},

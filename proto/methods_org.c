@@ -6,7 +6,7 @@ static bool run_put(struct call *call, struct pack *out)
 {
     (void)out;
     const struct args *a = &call->args;
-    struct command c = {.op = OP_ORG_PUT};
+    struct command c = {.op = OP_ORG_PUT, .is_check = arg_number(a, P_DRY_RUN, 0) != 0};
     struct org_request *r = &c.u.put;
     *r = (struct org_request){
         .id = (uint64_t)arg_number(a, P_ID, 0),
@@ -35,6 +35,8 @@ static void encode_org(struct call *call, struct pack *out)
 {
     pack_map(out);
     pack_key_uint(out, "org", call->outcome.id);
+    if (arg_number(&call->args, P_DRY_RUN, 0) != 0)
+        pack_key_bool(out, "dry_run", true);
     pack_close(out);
 }
 
@@ -124,7 +126,7 @@ static bool run_dates(struct call *call, struct pack *out)
 }
 
 const struct method org_methods[] = {
-    {"org.put", "operator, supervisor", "Register an organisation, or write its registration anew. What is absent takes its default.", "{org}", METHOD_WRITE, 3, {P_LAT, P_LON, P_SKILLS, P_ID, P_NAME, P_REGION, P_CRS, P_REACH_M, P_CAPACITY, P_CERTIFIED, P_SCHEDULE, P_TYPE, P_REGISTERED, P_INSURED, P_YOUTH, P_SUSPENDED, P_REGIONS, P_REF}, 18, run_put, encode_org, NULL},
+    {"org.put", "operator, supervisor", "Register an organisation, or write its registration anew. What is absent takes its default.", "{org}", METHOD_WRITE, 3, {P_LAT, P_LON, P_SKILLS, P_ID, P_NAME, P_REGION, P_CRS, P_REACH_M, P_CAPACITY, P_CERTIFIED, P_SCHEDULE, P_TYPE, P_REGISTERED, P_INSURED, P_YOUTH, P_SUSPENDED, P_REGIONS, P_DRY_RUN, P_REF}, 19, run_put, encode_org, NULL},
     {"org.get", "all", "One organisation.", "{org, name, …, dates}", 0, 1, {P_ORG}, 1, run_get, NULL, NULL},
     {"org.list", "all", "Organisations of a region and below, or with skills.", "{items: [{org, name, …}], next}", 0, 0, {P_REGION, P_SKILLS, P_AFTER, P_LIMIT}, 4, run_list, NULL, NULL},
     {"org.remove", "operator, supervisor", "Take an organisation off the registry; not while offers are live.", "{org}", METHOD_WRITE, 1, {P_ORG, P_REASON, P_REF}, 3, run_remove, encode_org, NULL},

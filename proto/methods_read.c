@@ -78,6 +78,8 @@ static void got_orders(struct call *call, const struct query *q, struct pack *ou
         if (live != NULL) { /* people covered and asked are not stored with it */
             o.covered = live->covered;
             o.pending = live->pending;
+        } else if (o.state == ORDER_CLOSED) {
+            o.covered = o.headcount;
         }
         pack_map(out);
         pack_order(out, call->engine, &o);

@@ -111,8 +111,9 @@ void row_org(sqlite3_stmt *row, struct org *org)
     org->regions = (uint64_t *)(uintptr_t)sqlite3_column_blob(row, at);
     org->region_count = (uint32_t)((size_t)sqlite3_column_bytes(row, at++) / sizeof *org->regions);
     org->dates = (struct org_date *)(uintptr_t)sqlite3_column_blob(row, at);
-    org->date_count = (uint32_t)((size_t)sqlite3_column_bytes(row, at) / sizeof *org->dates);
-#define TALLY_FIELD(type, name) org->tally.name = (type)sqlite3_column_int64(row, ++at);
+    org->date_count = (uint32_t)((size_t)sqlite3_column_bytes(row, at++) / sizeof *org->dates);
+    at++; /* tallies.org */
+#define TALLY_FIELD(type, name) org->tally.name = (type)sqlite3_column_int64(row, at++);
 #include "engine/fields.def"
 #undef TALLY_FIELD
 }

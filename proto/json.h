@@ -1,0 +1,14 @@
+/* json.h -- JSON to MessagePack and back, by jansson. */
+#ifndef PAIDAN_JSON_H
+#define PAIDAN_JSON_H
+
+#include <stdio.h>
+
+#include "codec.h"
+
+/* Packs one JSON document. False, with the reason, when it is none. */
+bool json_pack_text(struct pack *pack, const char *text, char why[200]);
+/* Prints a node as one JSON document and a newline. */
+void json_print(FILE *out, const struct node *node, bool is_pretty);
+
+#endif

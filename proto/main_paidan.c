@@ -1,0 +1,370 @@
+/* main_paidan.c -- paidan, the command line of clerks, dispatchers, organisations and operators.
+ *
+ * Every command is a row of one table: a method, the parameters that stand without a name, and the
+ * columns of its answer. Any other parameter of the method is an option of its own name. */
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "import.h"
+#include "json.h"
+#include "show.h"
+#include "texts.h"
+#include "turn.h"
+
+#define POSITIONAL_MAX 3
+
+struct verb {
+    const char *words;  /* what is typed */
+    const char *method; /* NULL: a function of its own */
+    const char *positional[POSITIONAL_MAX]; /* parameters by position; "orgs..." takes all that follow */
+    const char *columns;
+    const char *text;
+    int (*run)(const char *server, int argc, char **argv, bool is_json);
+};
+
+static int run_call(const char *server, int argc, char **argv, bool is_json);
+static int run_watch(const char *server, int argc, char **argv, bool is_json);
+static int run_complete(const char *server, int argc, char **argv, bool is_json);
+static int run_import(const char *server, int argc, char **argv, bool is_json);
+
+#define ORDER_COLUMNS "order state priority category region level headcount covered due_at"
+
+static const struct verb verbs[] = {
+    {"order place", "order.place", {NULL}, NULL, "place an order: --region --category [--lat --lon --mode …] [--contact_name --contact_phone --contact_address --note]", NULL},
+    {"order show", "order.get", {"order"}, NULL, "one order with its offers", NULL},
+    {"order list", "order.list", {NULL}, ORDER_COLUMNS, "orders: [--region --state --since --until]", NULL},
+    {"order history", "order.history", {"order"}, "at kind offer org state level reason actor", "what happened to an order", NULL},
+    {"order cancel", "order.cancel", {"order", "reason"}, NULL, "call an order off", NULL},
+    {"order rate", "order.rate", {"order", "stars"}, NULL, "the resident's rating, 1 to 5 [--rework true]", NULL},
+    {"order approve", "order.approve", {"order"}, NULL, "a placed order becomes ready", NULL},
+    {"order reject", "order.reject", {"order", "reason"}, NULL, "a placed order is not volunteer service", NULL},
+    {"queue", "queue.list", {"region"}, ORDER_COLUMNS " claimed_by", "what waits at a region and below", NULL},
+    {"claim", "queue.claim", {"order"}, NULL, "take an order to work on", NULL},
+    {"release", "queue.release", {"order"}, NULL, "give it back to the queue", NULL},
+    {"candidates", "order.candidates", {"order"}, "org org_name score distance_m start_at people", "who fits an order, best first [--limit --reasons true]", NULL},
+    {"explain", "match.explain", {"order", "org"}, NULL, "why an organisation fits, or why not", NULL},
+    {"dispatch", "order.dispatch", {"order", "orgs..."}, NULL, "put an order before organisations, or --mode auto, or --short true", NULL},
+    {"batch", "dispatch.batch", {"region"}, "order org people score distance_m start_at", "assign a region's ready orders together [--dry_run true]", NULL},
+    {"inbox", "offer.list", {"org"}, "offer order state priority category people start_at expires_at", "an organisation's live offers", NULL},
+    {"accept", "offer.accept", {"offer", "people"}, NULL, "take an offer", NULL},
+    {"decline", "offer.decline", {"offer", "reason"}, NULL, "not this time; reasons: paidan call code.list '{\"list\":\"reasons\"}'", NULL},
+    {"start", "service.start", {"offer"}, NULL, "service begins", NULL},
+    {"complete", NULL, {NULL}, NULL, "complete OFFER [VOLUNTEER:MINUTES …]: service is done", run_complete},
+    {"orgs", "org.list", {NULL}, "org name region reach_m capacity skills schedule on", "organisations [--region --skills]", NULL},
+    {"org show", "org.get", {"org"}, NULL, "one organisation", NULL},
+    {"org duty", "org.duty", {"org", "on"}, NULL, "on duty or off: true or false", NULL},
+    {"import", NULL, {NULL}, NULL, "import orgs|orders FILE.csv [--all-or-nothing]", run_import},
+    {"watch", NULL, {NULL}, NULL, "events as they happen [--after --region --order --org --kind]", run_watch},
+    {"stats", "stats.summary", {NULL}, "state category priority orders headcount", "orders counted [--region --since --until]", NULL},
+    {"server", "server.stats", {NULL}, NULL, "the daemon's counts and sizes", NULL},
+    {"backup", "server.backup", {"path"}, NULL, "copy the database to a new file on its host", NULL},
+    {"call", NULL, {NULL}, NULL, "call METHOD [JSON]: any method; the answer as JSON", run_call},
+};
+
+_Noreturn void must_fail(const char *claim, const char *file, int line)
+{
+    fprintf(stderr, "paidan: bug: %s (%s:%d)\n", claim, file, line);
+    abort();
+}
+
+static void print_help(void)
+{
+    puts("paidan -- orders for help, dispatched to volunteer organisations\n"
+         "usage: paidan [--server unix:PATH|tcp:127.0.0.1:PORT] [--json] COMMAND …\n"
+         "       the server is also taken from PAIDAN_SERVER\n");
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        char usage[80];
+        int at = snprintf(usage, sizeof usage, "%s", verbs[i].words);
+        for (int p = 0; p < POSITIONAL_MAX && verbs[i].positional[p] != NULL; p++)
+            at += snprintf(usage + at, sizeof usage - (size_t)at, " %s", verbs[i].positional[p]);
+        printf("  %-28s %s\n", usage, verbs[i].text);
+    }
+    puts("\nOptions are the method's parameters by name (proto/PROTOCOL.md); times are written\n"
+         "2026-11-24T09:00:00+08:00, lists with | between. Exit code: 0 done, 1 refused, 64 wrong\n"
+         "usage, 65 a wrong file, 69 no server.");
+}
+
+static struct client *cli_open(const char *server)
+{
+    char why[200];
+    struct client *client = client_open(server, why);
+    if (client == NULL)
+        fprintf(stderr, "paidan: %s\n", why);
+    return client;
+}
+
+static int report(const struct node *result, const struct node *error, const char *columns, bool is_json)
+{
+    if (result != NULL && is_json)
+        json_print(stdout, result, false);
+    else if (result != NULL)
+        show_answer(stdout, result, columns);
+    else if (error != NULL && is_json)
+        json_print(stderr, error, false);
+    else if (error != NULL)
+        show_error(stderr, error);
+    else
+        fputs("paidan: the connection was lost; whether it was done is not known\n", stderr);
+    return result != NULL ? EX_OK : error != NULL ? 1 : EX_UNAVAILABLE;
+}
+
+static int finish(struct client *client, const char *columns, bool is_json)
+{
+    const struct node *error = NULL;
+    const struct node *result = client_call(client, &error);
+    int rc = report(result, error, columns, is_json);
+    client_close(client);
+    return rc;
+}
+
+static int run_call(const char *server, int argc, char **argv, bool is_json)
+{
+    char why[200];
+    (void)is_json;
+    if (argc < 1 || argc > 2) {
+        fputs("usage: paidan call METHOD [JSON]\n", stderr);
+        return EX_USAGE;
+    }
+    struct client *client = cli_open(server);
+    if (client == NULL)
+        return EX_UNAVAILABLE;
+    if (!json_pack_text(client_begin(client, argv[0]), argc == 2 ? argv[1] : "{}", why)) {
+        fprintf(stderr, "{\"code\": \"bad_request\", \"message\": \"%s\"}\n", why);
+        client_close(client);
+        return 1;
+    }
+    return finish(client, NULL, true);
+}
+
+/* Packs `--name value` pairs into the open map; contact_* go into a map of their own. */
+static bool pack_options(struct pack *pack, int argc, char **argv, bool *has_ref)
+{
+    bool has_contact = false;
+    struct error error;
+    for (int i = 0; i < argc; i += 2) {
+        if (strncmp(argv[i], "--", 2) != 0 || i + 1 == argc) {
+            fprintf(stderr, "paidan: %s: options are written --name value\n", argv[i]);
+            return false;
+        }
+        *has_ref |= strcmp(argv[i], "--ref") == 0;
+        has_contact |= strncmp(argv[i], "--contact_", 10) == 0;
+        if (strncmp(argv[i], "--contact_", 10) != 0 &&
+            !texts_pack_param(pack, argv[i] + 2, argv[i + 1], &error)) {
+            fprintf(stderr, "paidan: --%s: %s: %s\n", error.field, words_refusal.words[error.code].text,
+                    error.detail);
+            return false;
+        }
+    }
+    if (!has_contact)
+        return true;
+    pack_key(pack, "contact");
+    pack_map(pack);
+    for (int i = 0; i < argc; i += 2)
+        if (strncmp(argv[i], "--contact_", 10) == 0)
+            pack_key_text(pack, argv[i] + 10, argv[i + 1]);
+    pack_close(pack);
+    return true;
+}
+
+/* A write gets a ref of its own, so that it could be sent again. */
+static void pack_ref(struct pack *pack)
+{
+    uint64_t random[2] = {0, 0};
+    char ref[40];
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return;
+    snprintf(ref, sizeof ref, "cli-%016llx%016llx", (unsigned long long)random[0],
+             (unsigned long long)random[1]);
+    pack_key_text(pack, "ref", ref);
+}
+
+/* Packs what stands without a name; how many words it took, or -1. */
+static int pack_positional(struct pack *pack, const struct verb *verb, int argc, char **argv)
+{
+    int at = 0;
+    struct error error;
+    for (int p = 0; p < POSITIONAL_MAX && verb->positional[p] != NULL; p++) {
+        const char *name = verb->positional[p];
+        if (strcmp(name, "orgs...") == 0) {
+            char all[2000] = "";
+            size_t len = 0;
+            for (; at < argc && strncmp(argv[at], "--", 2) != 0 && len < sizeof all; at++)
+                len += (size_t)snprintf(all + len, sizeof all - len, "%s%s", len != 0 ? "|" : "", argv[at]);
+            if (!texts_pack_param(pack, "orgs", all, &error))
+                return -1;
+            continue;
+        }
+        if (at == argc || strncmp(argv[at], "--", 2) == 0)
+            break; /* the server says what is missing */
+        if (!texts_pack_param(pack, name, argv[at++], &error)) {
+            fprintf(stderr, "paidan: %s: %s\n", name, error.detail);
+            return -1;
+        }
+    }
+    return at;
+}
+
+static int run_method(const char *server, const struct verb *verb, int argc, char **argv, bool is_json)
+{
+    struct client *client = cli_open(server);
+    if (client == NULL)
+        return EX_UNAVAILABLE;
+    struct pack *pack = client_begin(client, verb->method);
+    const struct method *method = method_find(verb->method, strlen(verb->method));
+    bool has_ref = false;
+    pack_map(pack);
+    int used = pack_positional(pack, verb, argc, argv);
+    if (used < 0 || !pack_options(pack, argc - used, argv + used, &has_ref)) {
+        client_close(client);
+        return EX_USAGE;
+    }
+    if ((method->flags & METHOD_WRITE) != 0 && !has_ref)
+        pack_ref(pack);
+    pack_close(pack);
+    return finish(client, verb->columns, is_json);
+}
+
+static int run_complete(const char *server, int argc, char **argv, bool is_json)
+{
+    if (argc < 1) {
+        fputs("usage: paidan complete OFFER [VOLUNTEER:MINUTES …]\n", stderr);
+        return EX_USAGE;
+    }
+    struct client *client = cli_open(server);
+    if (client == NULL)
+        return EX_UNAVAILABLE;
+    struct pack *pack = client_begin(client, "service.complete");
+    pack_map(pack);
+    pack_key_int(pack, "offer", strtoll(argv[0], NULL, 10));
+    pack_key(pack, "records");
+    pack_list(pack);
+    for (int i = 1; i < argc; i++) {
+        long long volunteer = 0;
+        long long minutes = 0;
+        if (sscanf(argv[i], "%lld:%lld", &volunteer, &minutes) != 2) {
+            fprintf(stderr, "paidan: %s: a record is written VOLUNTEER:MINUTES\n", argv[i]);
+            client_close(client);
+            return EX_USAGE;
+        }
+        pack_map(pack);
+        pack_key_int(pack, "volunteer", volunteer);
+        pack_key_int(pack, "minutes", minutes);
+        pack_close(pack);
+    }
+    pack_close(pack);
+    pack_ref(pack);
+    pack_close(pack);
+    return finish(client, NULL, is_json);
+}
+
+static int run_watch(const char *server, int argc, char **argv, bool is_json)
+{
+    struct client *client = cli_open(server);
+    struct client_message message;
+    bool has_ref = false;
+    if (client == NULL)
+        return EX_UNAVAILABLE;
+    struct pack *pack = client_begin(client, "event.subscribe");
+    pack_map(pack);
+    if (!pack_options(pack, argc, argv, &has_ref)) {
+        client_close(client);
+        return EX_USAGE;
+    }
+    pack_close(pack);
+    int rc = client_send(client, NULL) == 0 ? EX_OK : EX_UNAVAILABLE;
+    while (rc == EX_OK) {
+        if (client_receive(client, -1, &message) != 1) {
+            fputs("paidan: the server ended the connection\n", stderr);
+            rc = EX_UNAVAILABLE;
+        } else if (message.error != NULL) {
+            rc = report(NULL, message.error, NULL, is_json);
+        } else if (message.is_notification && is_json) {
+            json_print(stdout, message.result, false);
+            fflush(stdout);
+        } else if (message.is_notification) {
+            show_event(stdout, message.result);
+        }
+    }
+    client_close(client);
+    return rc;
+}
+
+static int run_import(const char *server, int argc, char **argv, bool is_json)
+{
+    bool is_atomic = argc == 3 && strcmp(argv[2], "--all-or-nothing") == 0;
+    bool is_orgs = argc >= 2 && strcmp(argv[0], "orgs") == 0;
+    (void)is_json;
+    if ((argc != 2 && !is_atomic) || (!is_orgs && strcmp(argv[0], "orders") != 0)) {
+        fputs("usage: paidan import orgs|orders FILE.csv [--all-or-nothing]\n", stderr);
+        return EX_USAGE;
+    }
+    struct client *client = cli_open(server);
+    if (client == NULL)
+        return EX_UNAVAILABLE;
+    int rc = import_file(client, is_orgs, argv[1], is_atomic);
+    client_close(client);
+    return rc;
+}
+
+/* The verb whose words the arguments begin with; *used: how many they are. */
+static const struct verb *find_verb(int argc, char **argv, int *used)
+{
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        char two[80];
+        snprintf(two, sizeof two, "%s %s", argv[0], argc > 1 ? argv[1] : "");
+        *used = strchr(verbs[i].words, ' ') != NULL ? 2 : 1;
+        if (strcmp(verbs[i].words, *used == 2 ? two : argv[0]) == 0)
+            return &verbs[i];
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    const char *server = getenv("PAIDAN_SERVER");
+    bool is_json = false;
+    int at = 1;
+    setlocale(LC_CTYPE, "C.UTF-8");
+    signal(SIGPIPE, SIG_IGN);
+    server = server != NULL ? server : "unix:/run/paidan/paidan.sock";
+    for (; at < argc && strncmp(argv[at], "--", 2) == 0; at++) {
+        if (strcmp(argv[at], "--json") == 0) {
+            is_json = true;
+        } else if (strcmp(argv[at], "--server") == 0 && at + 1 < argc) {
+            server = argv[++at];
+        } else if (strcmp(argv[at], "--help") == 0) {
+            print_help();
+            return EX_OK;
+        } else if (strcmp(argv[at], "--version") == 0) {
+            puts("paidan " PAIDAN_VERSION);
+            return EX_OK;
+        } else {
+            fprintf(stderr, "paidan: unknown option %s; see paidan --help\n", argv[at]);
+            return EX_USAGE;
+        }
+    }
+    if (at == argc) {
+        print_help();
+        return EX_USAGE;
+    }
+    int used = 0;
+    const struct verb *verb = find_verb(argc - at, argv + at, &used);
+    if (verb == NULL) {
+        fprintf(stderr, "paidan: no command %s; see paidan --help\n", argv[at]);
+        return EX_USAGE;
+    }
+    for (int i = at; i < argc; i++) /* --json may stand at the end as well */
+        if (strcmp(argv[i], "--json") == 0 && i == argc - 1) {
+            is_json = true;
+            argc--;
+        }
+    if (verb->run != NULL)
+        return verb->run(server, argc - at - used, argv + at + used, is_json);
+    return run_method(server, verb, argc - at - used, argv + at + used, is_json);
+}

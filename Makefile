@@ -4,7 +4,7 @@ CFLAGS ?= -O2 -g
 BUILD ?= build
 SANITIZE ?=
 PACKAGES := gcc make pkg-config libevent-dev libsqlite3-dev libmsgpack-dev libhiredis-dev \
-            libjansson-dev libcsv-dev check redis-server python3-pynvim
+            libjansson-dev libcsv-dev check redis-server python3-pynvim tzdata
 PROGRAMS := $(BUILD)/paidand $(BUILD)/paidan $(BUILD)/paidan-bench
 MODULES := libevent_core libevent_pthreads sqlite3 msgpack hiredis jansson
 CPPFLAGS += -I. -D_GNU_SOURCE -DPAIDAN_VERSION='"0.1.0"' -D_FORTIFY_SOURCE=2

@@ -208,7 +208,8 @@ static void hold(struct engine *e, const struct order *o, const struct assignmen
 {
     uint32_t slot = pool_take(&e->offers);
     struct offer *f = offer_at(e, slot);
-    *f = (struct offer){.org = a->org,
+    *f = (struct offer){.id = UINT64_MAX, /* no offer's, so that nobody leaves it out of account */
+                        .org = a->org,
                         .start_at = a->start_at,
                         .people = a->people,
                         .minutes = o->minutes,

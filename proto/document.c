@@ -53,10 +53,10 @@ static void print_method(FILE *out, const struct method *m)
 {
     fprintf(out, "\n### %s\n\n%s\n\nRole: %s.%s Answer: `%s`\n", m->name, m->text, m->role,
             (m->flags & METHOD_WRITE) != 0 ? " A write." : "", m->answer);
-    if (m->param_count == 0)
+    if (method_param_count(m) == 0)
         return;
     fputs("\n| parameter | type | range | |\n| --- | --- | --- | --- |\n", out);
-    for (int i = 0; i < m->param_count; i++) {
+    for (int i = 0; i < method_param_count(m); i++) {
         const struct param_info *p = &params[m->params[i]];
         fprintf(out, "| `%s`%s | %s | ", p->name, i < m->required ? " **required**" : "",
                 param_kind_text(p->kind));

@@ -331,6 +331,7 @@ int main(int argc, char **argv)
     bool is_json = false;
     int at = 1;
     setlocale(LC_CTYPE, "C.UTF-8");
+    setenv("TZ", "Asia/Shanghai", 0); /* people read local time; TZ has the last word */
     signal(SIGPIPE, SIG_IGN);
     server = server != NULL ? server : "unix:/run/paidan/paidan.sock";
     for (; at < argc && strncmp(argv[at], "--", 2) == 0; at++) {

@@ -73,6 +73,11 @@ static int check(const struct settings *s, struct failure *failure)
                     s->live);
     if (s->listen_count == 0)
         return fail(failure, EX_CONFIG, "listen: name at least one unix:PATH or tcp:127.0.0.1:PORT");
+    char zone[SETTING_TEXT_BYTES + 32];
+    snprintf(zone, sizeof zone, "/usr/share/zoneinfo/%s", s->timezone);
+    if (s->timezone[0] == '\0' || strstr(s->timezone, "..") != NULL || access(zone, R_OK) != 0)
+        return fail(failure, EX_CONFIG, "timezone: %s is not in /usr/share/zoneinfo (package tzdata)",
+                    s->timezone);
     static const char *const levels[] = {"error", "warn", "info", "debug"};
     for (int i = 0; i < 4; i++)
         if (strcmp(s->log_level, levels[i]) == 0)

@@ -14,6 +14,14 @@ int method_count(int table)
     return counts[table];
 }
 
+int method_param_count(const struct method *method)
+{
+    int count = 0;
+    while (method->params[count] != P_NONE)
+        count++;
+    return count;
+}
+
 const struct method *method_find(const char *name, size_t len)
 {
     for (int t = 0; t < method_table_count; t++)

@@ -37,7 +37,7 @@ static void pack_params(const struct method *m, struct pack *out)
 {
     pack_key(out, "params");
     pack_list(out);
-    for (int i = 0; i < m->param_count; i++) {
+    for (int i = 0; i < method_param_count(m); i++) {
         const struct param_info *p = &params[m->params[i]];
         pack_map(out);
         pack_key_text(out, "name", p->name);
@@ -141,12 +141,12 @@ static bool run_codes(struct call *call, struct pack *out)
 }
 
 const struct method server_methods[] = {
-    {"session.hello", "all", "Say who calls. Tokens are not used yet; `client` tells desks apart.", "{server, version, protocol, principal}", 0, 0, {P_TOKEN, P_CLIENT, P_PROTOCOL}, 3, run_hello, NULL, NULL},
-    {"server.info", "all", "Which server this is.", "{server, version, protocol, schema, now, draining}", 0, 0, {P_REF}, 0, run_info, NULL, NULL},
-    {"server.methods", "all", "This table.", "{items: [{name, role, text, answer, write, params}], next}", 0, 0, {P_REF}, 0, run_methods, NULL, NULL},
-    {"server.stats", "operator", "Counts, sizes, the digest of the state, and how the live queues are.", "{orders_open, …, live}", 0, 0, {P_REF}, 0, run_stats, NULL, NULL},
-    {"server.backup", "operator", "Copy the database to a new file on the service's host, while it runs.", "{path}", METHOD_READER, 1, {P_PATH}, 1, run_backup, NULL, got_backup},
-    {"server.reload", "operator", "Read the configuration and the tables again, as SIGHUP does.", "{reloading}", 0, 0, {P_REF}, 0, run_reload, NULL, NULL},
-    {"code.list", "all", "The closed lists and code tables, with Chinese and English labels.", "{items: […], next}", 0, 0, {P_LIST}, 1, run_codes, NULL, NULL},
+    {"session.hello", "all", "Say who calls. Tokens are not used yet; `client` tells desks apart.", "{server, version, protocol, principal}", 0, 0, {P_TOKEN, P_CLIENT, P_PROTOCOL}, run_hello, NULL, NULL},
+    {"server.info", "all", "Which server this is.", "{server, version, protocol, schema, now, draining}", 0, 0, {P_NONE}, run_info, NULL, NULL},
+    {"server.methods", "all", "This table.", "{items: [{name, role, text, answer, write, params}], next}", 0, 0, {P_NONE}, run_methods, NULL, NULL},
+    {"server.stats", "operator", "Counts, sizes, the digest of the state, and how the live queues are.", "{orders_open, …, live}", 0, 0, {P_NONE}, run_stats, NULL, NULL},
+    {"server.backup", "operator", "Copy the database to a new file on the service's host, while it runs.", "{path}", METHOD_READER, 1, {P_PATH}, run_backup, NULL, got_backup},
+    {"server.reload", "operator", "Read the configuration and the tables again, as SIGHUP does.", "{reloading}", 0, 0, {P_NONE}, run_reload, NULL, NULL},
+    {"code.list", "all", "The closed lists and code tables, with Chinese and English labels.", "{items: […], next}", 0, 0, {P_LIST}, run_codes, NULL, NULL},
 };
 const int server_method_count = (int)ARRAY_LEN(server_methods);

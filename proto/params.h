@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 
 enum param {
+    P_NONE, /* ends a method's list */
 #define PARAM(N, name, kind, low, high, text) P_##N,
 #include "params.def"
 #undef PARAM

@@ -149,6 +149,7 @@ static struct turn_settings turn_settings_of(const struct settings *s)
                                   .retain_refs_ms = days_ms(s->retain_refs_days),
                                   .retain_contacts_ms = days_ms(s->retain_contacts_days),
                                   .refs_max = s->refs_max,
+                                  .questions_max = s->questions_max,
                                   .codes_directory = s->codes};
 }
 

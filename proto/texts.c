@@ -49,7 +49,7 @@ void time_format(int64_t ms, char text[17])
 
 static const struct param_info *find_param(const char *name)
 {
-    for (int i = 0; i < PARAM_COUNT; i++)
+    for (int i = 1; i < PARAM_COUNT; i++)
         if (strcmp(params[i].name, name) == 0)
             return &params[i];
     return NULL;

@@ -342,9 +342,11 @@ static bool gate(struct turn *t, struct call *call, const struct node *method_na
         map = &params_list->u.items[0];
     else if (params_list->count != 0)
         return error_set(&call->error, REFUSAL_BAD_REQUEST, "params", "params is one map");
+    if ((m->flags & METHOD_READER) != 0 && t->questions_open >= t->settings.questions_max)
+        return error_set(&call->error, REFUSAL_OVERLOADED, NULL, "%s", "");
     if (t->is_draining && (m->flags & METHOD_NEW) != 0)
         return error_set(&call->error, REFUSAL_DRAINING, NULL, "%s", "");
-    if (!params_decode(&t->arena, engine_catalogue(t->engine), map, m->params, m->param_count,
+    if (!params_decode(&t->arena, engine_catalogue(t->engine), map, m->params, method_param_count(m),
                        m->required, &call->args, &call->error))
         return false;
     if (map != NULL && arg_has(&call->args, P_REF))

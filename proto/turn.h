@@ -31,6 +31,7 @@ struct turn_ports {
 struct turn_settings {
     int64_t retain_events_ms, retain_refs_ms, retain_contacts_ms; /* 0: for ever */
     uint64_t refs_max;
+    uint32_t questions_max; /* that may wait for the reader */
     const char *codes_directory; /* for reasons and labels; may be NULL */
 };
 
@@ -107,8 +108,7 @@ struct method {
     const char *name, *role, *text, *answer;
     unsigned flags;
     int required; /* the first so many of `params` */
-    enum param params[METHOD_PARAMS_MAX];
-    int param_count;
+    enum param params[METHOD_PARAMS_MAX]; /* ended by P_NONE */
     bool (*run)(struct call *call, struct pack *out); /* false: call->error says why */
     void (*encode)(struct call *call, struct pack *out); /* METHOD_WRITE: when the turn ends */
     void (*answered)(struct call *call, const struct query *query, struct pack *out);
@@ -117,6 +117,7 @@ struct method {
 extern const struct method *const method_tables[];
 int method_count(int table);
 extern const int method_table_count;
+int method_param_count(const struct method *method);
 const struct method *method_find(const char *name, size_t len);
 
 /* Carries a command out for a call; the refusal becomes the call's error. */

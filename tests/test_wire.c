@@ -1,0 +1,176 @@
+/* Frames, parameters, tables of methods, CSV: what comes from outside and must not hurt. */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "proto/frame.h"
+#include "proto/table.h"
+#include "proto/turn.h"
+#include "world.h"
+
+static enum frame_state scan(const char *bytes, size_t len)
+{
+    struct frame_scan s = {.at = 0};
+    const char *why = NULL;
+    return frame_scan(&s, (const uint8_t *)bytes, len, &why);
+}
+
+#define SCAN(text) scan(text, sizeof text - 1)
+
+START_TEST(lying_and_deep_frames_are_stopped)
+{
+    ck_assert_int_eq(SCAN("\x94\x00\x01\xa1x\x90"), FRAME_WHOLE);
+    ck_assert_int_eq(SCAN("\x94\x00\x01\xa1x"), FRAME_PARTIAL);
+    ck_assert_int_eq(SCAN("\x94\xdd\xff\xff\xff\xff"), FRAME_BAD); /* claims 4 billion values */
+    ck_assert_int_eq(SCAN("\x94\xdf\xff\xff\xff\xff"), FRAME_BAD);
+    ck_assert_int_eq(SCAN("\x94\xdb\xff\xff\xff\xff"), FRAME_BAD); /* a text of 4 GiB */
+    ck_assert_int_eq(SCAN("\x94\xc1"), FRAME_BAD);
+    ck_assert_int_eq(SCAN("\x94\xd4\x01\x00"), FRAME_BAD); /* an extension */
+    ck_assert_int_eq(SCAN("\x81\x01\x02"), FRAME_BAD); /* no list */
+    ck_assert_int_eq(SCAN("GET / HTTP/1.1\r\n"), FRAME_BAD);
+    char deep[64];
+    memset(deep, '\x91', sizeof deep);
+    ck_assert_int_eq(scan(deep, sizeof deep), FRAME_BAD);
+}
+END_TEST
+
+START_TEST(a_frame_may_come_byte_by_byte)
+{
+    static const char frame[] = "\x94\x00\xcd\x01\x00\xabserver.info\x91\x82\xa1" "a\xcb\x40\x00\x00\x00\x00"
+                                "\x00\x00\x00\xa1" "b\xc4\x02\xff\xfe";
+    struct frame_scan s = {.at = 0};
+    const char *why = NULL;
+    for (size_t len = 1; len < sizeof frame - 1; len++)
+        ck_assert_int_eq(frame_scan(&s, (const uint8_t *)frame, len, &why), FRAME_PARTIAL);
+    ck_assert_int_eq(frame_scan(&s, (const uint8_t *)frame, sizeof frame - 1, &why), FRAME_WHOLE);
+    ck_assert_uint_eq(s.at, sizeof frame - 1);
+}
+END_TEST
+
+START_TEST(random_bytes_never_hurt)
+{
+    struct random r = {.state = (uint64_t)_i};
+    struct arena arena = {NULL};
+    for (int i = 0; i < 50000; i++) {
+        uint8_t bytes[64];
+        struct frame_scan s = {.at = 0};
+        const char *why = NULL;
+        bytes[0] = (uint8_t)(0x90 + draw(&r, 6));
+        for (size_t j = 1; j < sizeof bytes; j++)
+            bytes[j] = (uint8_t)draw(&r, 256);
+        if (frame_scan(&s, bytes, sizeof bytes, &why) == FRAME_WHOLE)
+            codec_decode(&arena, bytes, s.at); /* whatever is whole can be decoded or refused */
+        arena_reset(&arena);
+    }
+    arena_fini(&arena);
+}
+END_TEST
+
+START_TEST(only_utf_8_is_text)
+{
+    ck_assert(text_is_utf8("惠州 abc", strlen("惠州 abc")));
+    ck_assert(!text_is_utf8("\xff", 1));
+    ck_assert(!text_is_utf8("\xe6\x83", 2));
+    ck_assert(!text_is_utf8("\xc0\x80", 2));     /* overlong */
+    ck_assert(!text_is_utf8("\xed\xa0\x80", 3)); /* a surrogate */
+    ck_assert(!text_is_utf8("a\0b", 3));
+}
+END_TEST
+
+START_TEST(each_method_is_whole)
+{
+    for (int t = 0; t < method_table_count; t++) {
+        for (int i = 0; i < method_count(t); i++) {
+            const struct method *m = &method_tables[t][i];
+            ck_assert_ptr_eq(method_find(m->name, strlen(m->name)), m);
+            ck_assert_ptr_nonnull(m->run);
+            ck_assert_ptr_nonnull(m->text);
+            ck_assert_int_le(m->required, method_param_count(m));
+            ck_assert_msg(((m->flags & METHOD_WRITE) != 0) == (m->encode != NULL), "%s", m->name);
+            ck_assert_msg(((m->flags & METHOD_READER) != 0) == (m->answered != NULL), "%s", m->name);
+            bool has_ref = false;
+            for (int p = 0; p < method_param_count(m); p++) {
+                has_ref |= m->params[p] == P_REF;
+                for (int q = 0; q < p; q++)
+                    ck_assert_msg(m->params[p] != m->params[q], "%s: %s twice", m->name,
+                                  params[m->params[p]].name);
+            }
+            ck_assert_msg(has_ref == ((m->flags & METHOD_WRITE) != 0), "%s: ref", m->name);
+        }
+    }
+}
+END_TEST
+
+struct rows {
+    int count;
+    char first[64];
+};
+
+static int take_row(void *context, const struct table_row *row, struct failure *failure)
+{
+    struct rows *rows = context;
+    (void)failure;
+    if (rows->count++ == 0)
+        snprintf(rows->first, sizeof rows->first, "%d:%s/%s", row->line, row->fields[0], row->fields[1]);
+    return 0;
+}
+
+static const struct {
+    const char *bytes, *error, *first; /* error: what it must contain; first: line:id/name */
+} files[] = {
+    {"id,name\n1,惠城\n2,b\n", NULL, "2:1/惠城"},
+    {"name,id\r\n惠城,1\r\n", NULL, "2:1/惠城"},
+    {"id,name\n\n\n1,a\n", NULL, "4:1/a"},
+    {"id,name\n1,\"a\nb\"\n2,c\n", NULL, "2:1/a\nb"},
+    {"\xef\xbb\xbfid,name\n1,a\n", NULL, "2:1/a"},
+    {"id,name\n1,\xbb\xdd\xb3\xc7\n", NULL, "2:1/惠城"}, /* GB 18030 */
+    {"id,name,colour\n1,a,red\n", "unknown column: colour", NULL},
+    {"name\na\n", "missing column: id", NULL},
+    {"id,id\n1,1\n", "column twice: id", NULL},
+    {"id,name\n1,a\n2\n", ":3: 1 fields where the header has 2", NULL},
+    {"id,name\n1,\"a\n", "quote", NULL},
+    {"id,name\n1,a\"b\n", ":2: ", NULL},
+    {"", "empty", NULL},
+    {"id,name\n1,\xff\xff\xff\n", ":2: neither UTF-8 nor GB 18030", NULL},
+};
+
+START_TEST(a_table_is_read_or_the_line_is_named)
+{
+    static const char *const columns[] = {"id", "name"};
+    static const struct table_format format = {columns, 2, 1, false};
+    char path[] = "/tmp/paidan-table.XXXXXX";
+    struct rows rows = {.count = 0};
+    struct failure failure = {0};
+    int fd = mkstemp(path);
+    size_t len = strlen(files[_i].bytes);
+    ck_assert_int_eq(write(fd, files[_i].bytes, len), (ssize_t)len);
+    close(fd);
+    int rc = table_read(path, &format, take_row, &rows, &failure);
+    unlink(path);
+    if (files[_i].error == NULL) {
+        ck_assert_msg(rc == 0, "%s", failure.text);
+        ck_assert_str_eq(rows.first, files[_i].first);
+    } else {
+        ck_assert_int_eq(rc, -1);
+        ck_assert_int_eq(failure.exit_code, EX_DATAERR);
+        ck_assert_msg(strstr(failure.text, files[_i].error) != NULL, "%s", failure.text);
+    }
+}
+END_TEST
+
+Suite *suite_wire(void);
+Suite *suite_wire(void)
+{
+    Suite *s = suite_create("wire");
+    TCase *t = tcase_create("wire");
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, lying_and_deep_frames_are_stopped);
+    tcase_add_test(t, a_frame_may_come_byte_by_byte);
+    tcase_add_loop_test(t, random_bytes_never_hurt, 0, 4);
+    tcase_add_test(t, only_utf_8_is_text);
+    tcase_add_test(t, each_method_is_whole);
+    tcase_add_loop_test(t, a_table_is_read_or_the_line_is_named, 0, (int)ARRAY_LEN(files));
+    suite_add_tcase(s, t);
+    return s;
+}

@@ -37,7 +37,7 @@ static int take_region(void *context, const struct table_row *row, struct failur
     if (strcmp(row->fields[2], "province") == 0)
         level = LEVEL_CITY;
     if (code < 0 || parent < 0 || level < 0)
-        return fail(failure, EX_DATAERR, "%s:%d: %s", row->path, row->line,
+        return failure_set(failure, EX_DATAERR, "%s:%d: %s", row->path, row->line,
                     code < 0 ? "code is a number" : parent < 0 ? "parent is a number"
                              : "level is province, city, county, town or village");
     c.u.region.code = (uint64_t)code;
@@ -47,11 +47,11 @@ static int take_region(void *context, const struct table_row *row, struct failur
     c.u.region.has_point = row->fields[4][0] != '\0';
     if (c.u.region.has_point && (!degrees_of(row->fields[4], 90, &c.u.region.lat) ||
                                  !degrees_of(row->fields[5], 180, &c.u.region.lon)))
-        return fail(failure, EX_DATAERR, "%s:%d: lat must be -90 to 90, lon -180 to 180", row->path,
+        return failure_set(failure, EX_DATAERR, "%s:%d: lat must be -90 to 90, lon -180 to 180", row->path,
                     row->line);
     struct refusal refusal = engine_step(context, &c, 1).refusal;
     if (refusal.code != REFUSAL_NONE)
-        return fail(failure, EX_DATAERR, "%s:%d: %s: %s", row->path, row->line, refusal.field,
+        return failure_set(failure, EX_DATAERR, "%s:%d: %s: %s", row->path, row->line, refusal.field,
                     refusal.code == REFUSAL_CONFLICT ? "stands twice" : "not found above this line");
     return 0;
 }
@@ -69,7 +69,7 @@ static int take_skill(void *context, const struct table_row *row, struct failure
     const char *name = row->fields[0];
     size_t len = strlen(name);
     if (len == 0 || len > WORD_BYTES_MAX || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != len)
-        return fail(failure, EX_DATAERR, "%s:%d: skill is 1 to %d of a-z, 0-9 and _", row->path,
+        return failure_set(failure, EX_DATAERR, "%s:%d: skill is 1 to %d of a-z, 0-9 and _", row->path,
                     row->line, WORD_BYTES_MAX);
     memcpy(c.u.skill.name, name, len);
     c.u.skill.is_category = row->fields[1][0] == '\0';
@@ -81,7 +81,7 @@ static int take_skill(void *context, const struct table_row *row, struct failure
         if (strstr(row->fields[2], needs[i].name) != NULL)
             c.u.skill.needs |= needs[i].bit;
     if (engine_step(context, &c, 1).refusal.code != REFUSAL_NONE)
-        return fail(failure, EX_DATAERR, "%s:%d: more than %d skills", row->path, row->line,
+        return failure_set(failure, EX_DATAERR, "%s:%d: more than %d skills", row->path, row->line,
                     SKILL_COUNT_MAX);
     return 0;
 }
@@ -91,12 +91,12 @@ static int take_day(void *context, const struct table_row *row, struct failure *
     struct command c = {.op = OP_SET_DAY, .actor = "tables"};
     bool is_off = strcmp(row->fields[1], "off") == 0;
     if (!date_parse(row->fields[0], strlen(row->fields[0]), &c.u.day.day))
-        return fail(failure, EX_DATAERR, "%s:%d: date is written 2026-12-31", row->path, row->line);
+        return failure_set(failure, EX_DATAERR, "%s:%d: date is written 2026-12-31", row->path, row->line);
     if (!is_off && strcmp(row->fields[1], "work") != 0)
-        return fail(failure, EX_DATAERR, "%s:%d: kind is off or work", row->path, row->line);
+        return failure_set(failure, EX_DATAERR, "%s:%d: kind is off or work", row->path, row->line);
     c.u.day.is_work = !is_off;
     if (engine_step(context, &c, 1).refusal.code != REFUSAL_NONE)
-        return fail(failure, EX_DATAERR, "%s:%d: more than %d days", row->path, row->line,
+        return failure_set(failure, EX_DATAERR, "%s:%d: more than %d days", row->path, row->line,
                     CALENDAR_DAY_COUNT_MAX);
     return 0;
 }

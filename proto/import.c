@@ -52,7 +52,7 @@ static int take_answer(struct import *im, struct failure *failure)
 {
     struct client_message m;
     if (client_receive(im->client, -1, &m) != 1)
-        return fail(failure, EX_UNAVAILABLE, "%s: the connection was lost", im->path);
+        return failure_set(failure, EX_UNAVAILABLE, "%s: the connection was lost", im->path);
     if (m.is_notification)
         return 0;
     im->under_way--;
@@ -86,7 +86,7 @@ static int send_row(void *context, const struct table_row *row, struct failure *
         pack_key_bool(pack, "dry_run", true);
     pack_close(pack);
     if (client_send(im->client, &msgid) != 0)
-        return fail(failure, EX_UNAVAILABLE, "%s: the connection was lost", im->path);
+        return failure_set(failure, EX_UNAVAILABLE, "%s: the connection was lost", im->path);
     if (im->sent == 0)
         im->first_msgid = msgid;
     if (im->sent == im->line_room) {

@@ -69,20 +69,20 @@ static void find_tables(struct settings *s)
 static int check(const struct settings *s, struct failure *failure)
 {
     if (strcmp(s->live, "memory") != 0 && strncmp(s->live, "redis", 5) != 0)
-        return fail(failure, EX_CONFIG, "live: must be memory, redis://HOST:PORT or redis+unix:PATH, not %s",
+        return failure_set(failure, EX_CONFIG, "live: must be memory, redis://HOST:PORT or redis+unix:PATH, not %s",
                     s->live);
     if (s->listen_count == 0)
-        return fail(failure, EX_CONFIG, "listen: name at least one unix:PATH or tcp:127.0.0.1:PORT");
+        return failure_set(failure, EX_CONFIG, "listen: name at least one unix:PATH or tcp:127.0.0.1:PORT");
     char zone[SETTING_TEXT_BYTES + 32];
     snprintf(zone, sizeof zone, "/usr/share/zoneinfo/%s", s->timezone);
     if (s->timezone[0] == '\0' || strstr(s->timezone, "..") != NULL || access(zone, R_OK) != 0)
-        return fail(failure, EX_CONFIG, "timezone: %s is not in /usr/share/zoneinfo (package tzdata)",
+        return failure_set(failure, EX_CONFIG, "timezone: %s is not in /usr/share/zoneinfo (package tzdata)",
                     s->timezone);
     static const char *const levels[] = {"error", "warn", "info", "debug"};
     for (int i = 0; i < 4; i++)
         if (strcmp(s->log_level, levels[i]) == 0)
             return 0;
-    return fail(failure, EX_CONFIG, "log_level: must be error, warn, info or debug, not %s", s->log_level);
+    return failure_set(failure, EX_CONFIG, "log_level: must be error, warn, info or debug, not %s", s->log_level);
 }
 
 static int run(const struct settings *s, const char *config, const char *restore, bool is_check)
@@ -186,7 +186,7 @@ int main(int argc, char **argv)
         }
     }
     if (rc == 0 && optind < argc)
-        rc = fail(&failure, EX_USAGE, "not an option: %s", argv[optind]);
+        rc = failure_set(&failure, EX_USAGE, "not an option: %s", argv[optind]);
     if (rc != 0) {
         fprintf(stderr, "paidand: %s\n", failure.text);
         return failure.exit_code;

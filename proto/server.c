@@ -211,7 +211,7 @@ static int load(struct server *s, struct failure *failure)
     uint64_t random = 0;
     uint64_t next_ref = 1;
     if (getrandom(&random, sizeof random, 0) != sizeof random)
-        return fail(failure, EX_OSERR, "getrandom: %s", strerror(errno));
+        return failure_set(failure, EX_OSERR, "getrandom: %s", strerror(errno));
     s->turn = turn_new(s->engine, &ports, &settings, random);
     if (store_load_refs(s->store, turn_load_ref, s->turn, &next_ref, failure) != 0 ||
         store_start(s->store, failure) != 0)
@@ -233,7 +233,7 @@ static int open_events(struct server *s, struct failure *failure)
     s->base = event_base_new();
     s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (s->base == NULL || s->wake_fd < 0)
-        return fail(failure, EX_OSERR, "event loop: %s", strerror(errno));
+        return failure_set(failure, EX_OSERR, "event loop: %s", strerror(errno));
     s->wake_event = event_new(s->base, s->wake_fd, EV_READ | EV_PERSIST, on_wake, s);
     s->timer = event_new(s->base, -1, 0, on_timer, s);
     s->sweep = event_new(s->base, -1, EV_PERSIST, on_sweep, s);

@@ -227,12 +227,12 @@ static int clear_socket(const struct sockaddr_un *address, struct failure *failu
     if (lstat(address->sun_path, &st) != 0)
         return 0;
     if (!S_ISSOCK(st.st_mode))
-        return fail(failure, EX_CONFIG, "listen: %s is there and is no socket", address->sun_path);
+        return failure_set(failure, EX_CONFIG, "listen: %s is there and is no socket", address->sun_path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool answers = connect(fd, (const struct sockaddr *)address, sizeof *address) == 0;
     close(fd);
     if (answers)
-        return fail(failure, EX_UNAVAILABLE, "listen: %s is in use by another process",
+        return failure_set(failure, EX_UNAVAILABLE, "listen: %s is in use by another process",
                     address->sun_path);
     unlink(address->sun_path);
     return 0;
@@ -251,7 +251,7 @@ static int bind_unix(struct server *s, const char *path, struct failure *failure
     int rc = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address, sizeof address);
     umask(before);
     if (rc != 0 || listen(fd, 1024) != 0) {
-        fail(failure, EX_CANTCREAT, "listen: unix:%s: %s", path, strerror(errno));
+        failure_set(failure, EX_CANTCREAT, "listen: unix:%s: %s", path, strerror(errno));
         if (fd >= 0)
             close(fd);
         return -1;
@@ -268,13 +268,13 @@ static int bind_tcp(const char *value, struct failure *failure)
     long port = colon != NULL ? strtol(colon + 1, &end, 10) : -1;
     size_t len = colon != NULL ? (size_t)(colon - value) : sizeof host;
     if (port < 0 || port > 65535 || end == colon + 1 || *end != '\0' || len >= sizeof host)
-        return fail(failure, EX_CONFIG, "listen: must be tcp:127.0.0.1:PORT, not tcp:%s", value);
+        return failure_set(failure, EX_CONFIG, "listen: must be tcp:127.0.0.1:PORT, not tcp:%s", value);
     snprintf(host, sizeof host, "%.*s", (int)len, value);
     address.sin_port = htons((uint16_t)port);
     if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
-        return fail(failure, EX_CONFIG, "listen: %s is no IPv4 address", host);
+        return failure_set(failure, EX_CONFIG, "listen: %s is no IPv4 address", host);
     if ((ntohl(address.sin_addr.s_addr) >> 24) != 127)
-        return fail(failure, EX_CONFIG, "listen: %s is beyond loopback, which needs tokens and TLS, "
+        return failure_set(failure, EX_CONFIG, "listen: %s is beyond loopback, which needs tokens and TLS, "
                                         "and this version has neither", host);
     int one = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -282,7 +282,7 @@ static int bind_tcp(const char *value, struct failure *failure)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 1024) != 0) {
         int code = errno == EADDRINUSE ? EX_UNAVAILABLE : EX_CANTCREAT;
-        fail(failure, code, "listen: tcp:%s: %s", value, strerror(errno));
+        failure_set(failure, code, "listen: tcp:%s: %s", value, strerror(errno));
         if (fd >= 0)
             close(fd);
         return -1;
@@ -310,7 +310,7 @@ int net_listen(struct server *s, struct failure *failure)
         l->listener = evconnlistener_new(s->base, on_accept, s, LEV_OPT_CLOSE_ON_FREE, -1, fd);
         if (l->listener == NULL) {
             close(fd);
-            return fail(failure, EX_OSERR, "listen: %s: no memory", value);
+            return failure_set(failure, EX_OSERR, "listen: %s: no memory", value);
         }
         evconnlistener_set_error_cb(l->listener, on_accept_error);
         s->listener_count++;

@@ -48,13 +48,13 @@ static int add_listen(struct settings *s, const char *value, const char *where,
 {
     bool is_unix = strncmp(value, "unix:", 5) == 0;
     if (!is_unix && strncmp(value, "tcp:", 4) != 0)
-        return fail(failure, EX_CONFIG, "%s: listen: must be unix:PATH or tcp:127.0.0.1:PORT, not %s",
+        return failure_set(failure, EX_CONFIG, "%s: listen: must be unix:PATH or tcp:127.0.0.1:PORT, not %s",
                     where, value);
     if (strlen(value) >= (is_unix ? 5 + 108 : SETTING_TEXT_BYTES))
-        return fail(failure, EX_CONFIG, "%s: listen: the path of a Unix socket has at most 107 bytes",
+        return failure_set(failure, EX_CONFIG, "%s: listen: the path of a Unix socket has at most 107 bytes",
                     where);
     if (s->listen_count == LISTEN_MAX)
-        return fail(failure, EX_CONFIG, "%s: listen: at most %d", where, LISTEN_MAX);
+        return failure_set(failure, EX_CONFIG, "%s: listen: at most %d", where, LISTEN_MAX);
     snprintf(s->listen[s->listen_count++], SETTING_TEXT_BYTES, "%s", value);
     return 0;
 }
@@ -74,7 +74,7 @@ int settings_set(struct settings *s, const char *key, const char *value, const c
             continue;
         if (setting->is_text) {
             if (strlen(value) >= SETTING_TEXT_BYTES)
-                return fail(failure, EX_CONFIG, "%s: %s: at most %d bytes", where, name,
+                return failure_set(failure, EX_CONFIG, "%s: %s: at most %d bytes", where, name,
                             SETTING_TEXT_BYTES - 1);
             snprintf(text_at(s, setting), SETTING_TEXT_BYTES, "%s", value);
             return 0;
@@ -84,12 +84,12 @@ int settings_set(struct settings *s, const char *key, const char *value, const c
         long number = strtol(value, &end, 10);
         if (errno != 0 || end == value || *end != '\0' || number < setting->low ||
             number > setting->high)
-            return fail(failure, EX_CONFIG, "%s: %s: must be a number from %ld to %ld, not %.40s",
+            return failure_set(failure, EX_CONFIG, "%s: %s: must be a number from %ld to %ld, not %.40s",
                         where, name, setting->low, setting->high, value);
         put_number(s, setting, (uint32_t)number);
         return 0;
     }
-    return fail(failure, EX_CONFIG, "%s: unknown key: %s", where, name);
+    return failure_set(failure, EX_CONFIG, "%s: unknown key: %s", where, name);
 }
 
 static char *trim(char *text)
@@ -107,7 +107,7 @@ int settings_read(struct settings *s, const char *path, struct failure *failure)
     char where[600];
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return fail(failure, EX_CONFIG, "%s: %s", path, strerror(errno));
+        return failure_set(failure, EX_CONFIG, "%s: %s", path, strerror(errno));
     int rc = 0;
     for (int number = 1; rc == 0 && fgets(line, sizeof line, file) != NULL; number++) {
         char *key = trim(line);
@@ -116,7 +116,7 @@ int settings_read(struct settings *s, const char *path, struct failure *failure)
             continue;
         char *equals = strchr(key, '=');
         if (equals == NULL) {
-            rc = fail(failure, EX_CONFIG, "%s: a line is: key = value", where);
+            rc = failure_set(failure, EX_CONFIG, "%s: a line is: key = value", where);
             break;
         }
         *equals = '\0';

@@ -17,7 +17,7 @@ static char *read_file(const char *path, size_t *len, struct failure *failure)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL) {
-        fail(failure, EX_NOINPUT, "%s: %s", path, strerror(errno));
+        failure_set(failure, EX_NOINPUT, "%s: %s", path, strerror(errno));
         return NULL;
     }
     size_t room = 1 << 16;
@@ -33,7 +33,7 @@ static char *read_file(const char *path, size_t *len, struct failure *failure)
     bool is_bad = ferror(file) != 0 || *len > FILE_BYTES_MAX;
     fclose(file);
     if (is_bad) {
-        fail(failure, EX_NOINPUT, "%s: cannot be read, or is larger than 512 MiB", path);
+        failure_set(failure, EX_NOINPUT, "%s: cannot be read, or is larger than 512 MiB", path);
         free(bytes);
         return NULL;
     }
@@ -63,7 +63,7 @@ static char *to_utf8(char *bytes, size_t *len, const char *path, struct failure 
         int line = 1;
         for (const char *at = bytes; at < from; at++)
             line += *at == '\n';
-        fail(failure, EX_DATAERR, "%s:%d: neither UTF-8 nor GB 18030", path, line);
+        failure_set(failure, EX_DATAERR, "%s:%d: neither UTF-8 nor GB 18030", path, line);
         free(text);
         text = NULL;
     }
@@ -117,16 +117,16 @@ static void take_header(struct reading *r)
             name += 3; /* a byte order mark */
         int at = find_column(f, name);
         if (at < 0 && !f->unused_allowed)
-            r->has_failed = fail(r->failure, EX_DATAERR, "%s:1: unknown column: %s", r->row.path, name) != 0;
+            r->has_failed = failure_set(r->failure, EX_DATAERR, "%s:1: unknown column: %s", r->row.path, name) != 0;
         if (at >= 0 && has[at])
-            r->has_failed = fail(r->failure, EX_DATAERR, "%s:1: column twice: %s", r->row.path, name) != 0;
+            r->has_failed = failure_set(r->failure, EX_DATAERR, "%s:1: column twice: %s", r->row.path, name) != 0;
         r->places[i] = at;
         if (at >= 0)
             has[at] = true;
     }
     for (int i = 0; i < f->required_count && !r->has_failed; i++)
         if (!has[i])
-            r->has_failed = fail(r->failure, EX_DATAERR, "%s:1: missing column: %s", r->row.path,
+            r->has_failed = failure_set(r->failure, EX_DATAERR, "%s:1: missing column: %s", r->row.path,
                                  f->columns[i]) != 0;
     r->has_header = true;
 }
@@ -134,7 +134,7 @@ static void take_header(struct reading *r)
 static void take_row(struct reading *r)
 {
     if (r->at != r->file_columns) {
-        r->has_failed = fail(r->failure, EX_DATAERR, "%s:%d: %d fields where the header has %d",
+        r->has_failed = failure_set(r->failure, EX_DATAERR, "%s:%d: %d fields where the header has %d",
                              r->row.path, r->row.line, r->at, r->file_columns) != 0;
         return;
     }
@@ -180,16 +180,16 @@ int table_read(const char *path, const struct table_format *format,
         size_t bytes = newline != NULL ? (size_t)(newline - at) + 1 : (size_t)(end - at);
         int before = r.next_line;
         if (csv_parse(&parser, at, bytes, on_field, on_row, &r) != bytes && !r.has_failed)
-            r.has_failed = fail(failure, EX_DATAERR, "%s:%d: %s", path, r.row.line,
+            r.has_failed = failure_set(failure, EX_DATAERR, "%s:%d: %s", path, r.row.line,
                                 "a quote stands where none may be") != 0;
         if (r.next_line == before && bytes <= 2 && r.at == 0)
             r.row.line = ++r.next_line; /* an empty line makes no row */
         at += bytes;
     }
     if (!r.has_failed && csv_fini(&parser, on_field, on_row, &r) != 0)
-        r.has_failed = fail(failure, EX_DATAERR, "%s:%d: a quote is not closed", path, r.row.line) != 0;
+        r.has_failed = failure_set(failure, EX_DATAERR, "%s:%d: a quote is not closed", path, r.row.line) != 0;
     if (!r.has_failed && !r.has_header)
-        r.has_failed = fail(failure, EX_DATAERR, "%s: empty", path) != 0;
+        r.has_failed = failure_set(failure, EX_DATAERR, "%s: empty", path) != 0;
     csv_free(&parser);
     for (int i = 0; i < TABLE_COLUMNS_MAX; i++)
         free(r.values[i]);

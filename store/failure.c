@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int fail(struct failure *failure, int exit_code, const char *format, ...)
+int failure_set(struct failure *failure, int exit_code, const char *format, ...)
 {
     va_list arguments;
     failure->exit_code = exit_code;

@@ -8,7 +8,7 @@ struct failure {
 };
 
 /* Fills in a failure; returns -1, so that a caller can return what it answers. */
-__attribute__((format(printf, 3, 4))) int fail(struct failure *failure, int exit_code,
+__attribute__((format(printf, 3, 4))) int failure_set(struct failure *failure, int exit_code,
                                                const char *format, ...);
 
 #endif

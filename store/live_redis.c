@@ -438,7 +438,7 @@ static int parse_url(struct live *l, const char *url, struct failure *failure)
     char *end = NULL;
     long port = strncmp(url, "redis://", 8) == 0 && colon > url + 7 ? strtol(colon + 1, &end, 10) : 0;
     if (port < 1 || port > 65535 || *end != '\0' || (size_t)(colon - url - 8) >= sizeof l->host)
-        return fail(failure, EX_CONFIG,
+        return failure_set(failure, EX_CONFIG,
                     "live: must be memory, redis://HOST:PORT or redis+unix:PATH, not %s", url);
     snprintf(l->host, sizeof l->host, "%.*s", (int)(colon - url - 8), url + 8);
     l->port = (int)port;
@@ -464,7 +464,7 @@ int live_open(const struct live_options *options, struct live **live, struct fai
     l->has_taker = l->has_publisher && pthread_create(&l->taker, NULL, live_take_main, l) == 0;
     if (!l->has_taker) {
         live_close(l);
-        return fail(failure, EX_OSERR, "cannot start a thread");
+        return failure_set(failure, EX_OSERR, "cannot start a thread");
     }
     *live = l;
     return 0;

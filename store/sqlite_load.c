@@ -29,7 +29,7 @@ static int take_skill(void *context, sqlite3_stmt *row, struct failure *failure)
         command.u.skill.name[i] = name[i];
     if (engine_step(context, &command, 1).refusal.code == REFUSAL_NONE)
         return 0;
-    return fail(failure, EX_DATAERR, "table skills: a row is not a skill");
+    return failure_set(failure, EX_DATAERR, "table skills: a row is not a skill");
 }
 
 static int take_org(void *context, sqlite3_stmt *row, struct failure *failure)
@@ -38,7 +38,7 @@ static int take_org(void *context, sqlite3_stmt *row, struct failure *failure)
     row_org(row, &org);
     if (org.name != NULL && engine_load_org(context, &org))
         return 0;
-    return fail(failure, EX_CONFIG, "organisation %llu: its region %llu is not in the region table",
+    return failure_set(failure, EX_CONFIG, "organisation %llu: its region %llu is not in the region table",
                 (unsigned long long)org.id, (unsigned long long)org.region);
 }
 
@@ -48,7 +48,7 @@ static int take_order(void *context, sqlite3_stmt *row, struct failure *failure)
     row_order(row, &order);
     if (engine_load_order(context, &order))
         return 0;
-    return fail(failure, EX_CONFIG, "order %llu: its region %llu is not in the region table",
+    return failure_set(failure, EX_CONFIG, "order %llu: its region %llu is not in the region table",
                 (unsigned long long)order.id, (unsigned long long)order.region);
 }
 
@@ -58,7 +58,7 @@ static int take_offer(void *context, sqlite3_stmt *row, struct failure *failure)
     row_offer(row, &offer);
     if (engine_order(context, offer.order_id) == NULL || engine_load_offer(context, &offer))
         return 0; /* offers of ended orders stay on disk */
-    return fail(failure, EX_DATAERR, "offer %llu: its order or organisation is missing",
+    return failure_set(failure, EX_DATAERR, "offer %llu: its order or organisation is missing",
                 (unsigned long long)offer.id);
 }
 

@@ -9,7 +9,7 @@ int sqlite_fail(sqlite3 *db, const char *doing, struct failure *failure)
 {
     int rc = sqlite3_errcode(db);
     int code = rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB ? EX_DATAERR : EX_IOERR;
-    return fail(failure, code, "%s: %s", doing, sqlite3_errmsg(db));
+    return failure_set(failure, code, "%s: %s", doing, sqlite3_errmsg(db));
 }
 
 int sqlite_run(sqlite3 *db, const char *sql, struct failure *failure)
@@ -39,7 +39,7 @@ int sqlite_open(const char *path, bool is_writer, sqlite3 **db, struct failure *
                 SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     if (sqlite3_open_v2(path, db, flags, NULL) != SQLITE_OK) {
         int rc = *db != NULL ? sqlite_fail(*db, path, failure)
-                             : fail(failure, EX_OSERR, "%s: out of memory", path);
+                             : failure_set(failure, EX_OSERR, "%s: out of memory", path);
         sqlite3_close(*db);
         *db = NULL;
         return rc;

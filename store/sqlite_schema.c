@@ -115,7 +115,7 @@ int sqlite_migrate(sqlite3 *db, struct failure *failure)
     if (sqlite_number(db, "PRAGMA user_version", &version, failure) != 0)
         return -1;
     if (version > SCHEMA_VERSION)
-        return fail(failure, EX_CONFIG,
+        return failure_set(failure, EX_CONFIG,
                     "the database has schema version %lld, this paidand knows %d: install the newer one",
                     (long long)version, SCHEMA_VERSION);
     while (version < SCHEMA_VERSION) {

@@ -352,6 +352,6 @@ int writer_commit(struct writer *w, const struct batch *batch, struct failure *f
         return -1;
     write_rows(w, batch);
     if (w->rc != SQLITE_OK)
-        return fail(failure, EX_IOERR, "write: %s", sqlite3_errstr(w->rc));
+        return failure_set(failure, EX_IOERR, "write: %s", sqlite3_errstr(w->rc));
     return sqlite_run(w->db, "COMMIT", failure);
 }

@@ -21,11 +21,11 @@ static int sync_directory(const char *directory, struct failure *failure)
 {
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return fail(failure, EX_IOERR, "%s: %s", directory, strerror(errno));
+        return failure_set(failure, EX_IOERR, "%s: %s", directory, strerror(errno));
     int rc = fsync(fd);
     int error = errno;
     close(fd);
-    return rc == 0 ? 0 : fail(failure, EX_IOERR, "fsync %s: %s", directory, strerror(error));
+    return rc == 0 ? 0 : failure_set(failure, EX_IOERR, "fsync %s: %s", directory, strerror(error));
 }
 
 /* Takes the lock that keeps a second daemon out; the descriptor or -1. */
@@ -33,20 +33,20 @@ static int lock_directory(const char *directory, struct failure *failure)
 {
     char path[4200];
     if (mkdir(directory, 0700) != 0 && errno != EEXIST)
-        return fail(failure, EX_CANTCREAT, "data directory %s: %s", directory, strerror(errno));
+        return failure_set(failure, EX_CANTCREAT, "data directory %s: %s", directory, strerror(errno));
     snprintf(path, sizeof path, "%s/lock", directory);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
-        return fail(failure, EX_NOPERM, "data directory %s: cannot write %s: %s", directory, path,
+        return failure_set(failure, EX_NOPERM, "data directory %s: cannot write %s: %s", directory, path,
                     strerror(errno));
     if (flock(fd, LOCK_EX | LOCK_NB) == 0)
         return fd;
     int error = errno;
     close(fd);
     if (error == EWOULDBLOCK)
-        return fail(failure, EX_UNAVAILABLE, "data directory %s: another paidand is using it",
+        return failure_set(failure, EX_UNAVAILABLE, "data directory %s: another paidand is using it",
                     directory);
-    return fail(failure, EX_OSERR, "lock %s: %s", path, strerror(error));
+    return failure_set(failure, EX_OSERR, "lock %s: %s", path, strerror(error));
 }
 
 /* SQLite silently drops the log beside a database of no bytes: that is not a fresh start. */
@@ -60,7 +60,7 @@ static int refuse_lost_log(const char *path, struct failure *failure)
         return 0;
     if (stat(path, &database) == 0 && database.st_size != 0)
         return 0;
-    return fail(failure, EX_DATAERR, "%s is empty but %s is not: restore a backup", path, log);
+    return failure_set(failure, EX_DATAERR, "%s is empty but %s is not: restore a backup", path, log);
 }
 
 int store_open(const struct store_options *options, struct store **store, struct failure *failure)
@@ -182,7 +182,7 @@ int store_start(struct store *s, struct failure *failure)
 {
     s->has_writer = pthread_create(&s->writer_thread, NULL, writer_main, s) == 0;
     s->has_reader = s->has_writer && pthread_create(&s->reader_thread, NULL, reader_main, s) == 0;
-    return s->has_reader ? 0 : fail(failure, EX_OSERR, "cannot start a thread");
+    return s->has_reader ? 0 : failure_set(failure, EX_OSERR, "cannot start a thread");
 }
 
 void store_submit(struct store *s, struct batch *batch)
@@ -288,7 +288,7 @@ static int copy_file(const char *from, const char *to, struct failure *failure)
     char buffer[65536];
     int in = open(from, O_RDONLY | O_CLOEXEC);
     if (in < 0)
-        return fail(failure, EX_NOINPUT, "%s: %s", from, strerror(errno));
+        return failure_set(failure, EX_NOINPUT, "%s: %s", from, strerror(errno));
     int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     ssize_t got = out >= 0 ? 1 : -1;
     while (got > 0) {
@@ -302,7 +302,7 @@ static int copy_file(const char *from, const char *to, struct failure *failure)
     close(in);
     if (out >= 0)
         close(out);
-    return got == 0 ? 0 : fail(failure, EX_CANTCREAT, "%s: %s", to, strerror(error));
+    return got == 0 ? 0 : failure_set(failure, EX_CANTCREAT, "%s: %s", to, strerror(error));
 }
 
 /* A backup must be a whole database of ours before it may take the place of another. */
@@ -312,19 +312,19 @@ static int check_backup(const char *path, struct failure *failure)
     sqlite3_stmt *statement = NULL;
     int64_t version = 0;
     if (access(path, R_OK) != 0)
-        return fail(failure, EX_NOINPUT, "%s: %s", path, strerror(errno));
+        return failure_set(failure, EX_NOINPUT, "%s: %s", path, strerror(errno));
     char uri[4200];
     snprintf(uri, sizeof uri, "file:%s?immutable=1", path);
     if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) != SQLITE_OK ||
         sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &statement, NULL) != SQLITE_OK ||
         sqlite3_step(statement) != SQLITE_ROW ||
         strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0)
-        fail(failure, EX_DATAERR, "%s is not a whole database: %s", path, sqlite3_errmsg(db));
+        failure_set(failure, EX_DATAERR, "%s is not a whole database: %s", path, sqlite3_errmsg(db));
     sqlite3_finalize(statement);
     if (failure->exit_code == 0 &&
         sqlite_number(db, "PRAGMA user_version", &version, failure) == 0 &&
         (version < 1 || version > SCHEMA_VERSION))
-        fail(failure, EX_DATAERR, "%s is not a paidan database of version 1 to %d", path,
+        failure_set(failure, EX_DATAERR, "%s is not a paidan database of version 1 to %d", path,
              SCHEMA_VERSION);
     sqlite3_close(db);
     return failure->exit_code == 0 ? 0 : -1;
@@ -355,10 +355,10 @@ int store_restore(const char *directory, const char *backup, char *kept, size_t 
         sqlite3_close(old);
         snprintf(kept, kept_size, "%s.before-restore-%lld", path, (long long)time(NULL));
         if (rc == 0 && rename(path, kept) != 0)
-            rc = fail(failure, EX_IOERR, "%s: %s", kept, strerror(errno));
+            rc = failure_set(failure, EX_IOERR, "%s: %s", kept, strerror(errno));
     }
     if (rc == 0 && rename(fresh, path) != 0)
-        rc = fail(failure, EX_IOERR, "%s: %s", path, strerror(errno));
+        rc = failure_set(failure, EX_IOERR, "%s: %s", path, strerror(errno));
     if (rc == 0)
         rc = sync_directory(directory, failure);
     close(lock);
@@ -371,10 +371,10 @@ int sqlite_backup(sqlite3 *db, const char *path, struct failure *failure)
     sqlite3 *to = NULL;
     snprintf(fresh, sizeof fresh, "%s.part", path);
     if (access(path, F_OK) == 0)
-        return fail(failure, EX_CANTCREAT, "%s: it exists already", path);
+        return failure_set(failure, EX_CANTCREAT, "%s: it exists already", path);
     unlink(fresh);
     if (sqlite3_open_v2(fresh, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK) {
-        fail(failure, EX_CANTCREAT, "%s: %s", fresh, sqlite3_errmsg(to));
+        failure_set(failure, EX_CANTCREAT, "%s: %s", fresh, sqlite3_errmsg(to));
         sqlite3_close(to);
         return -1;
     }
@@ -382,14 +382,14 @@ int sqlite_backup(sqlite3 *db, const char *path, struct failure *failure)
     int rc = backup != NULL ? sqlite3_backup_step(backup, -1) : SQLITE_ERROR;
     sqlite3_backup_finish(backup);
     if (rc != SQLITE_DONE)
-        fail(failure, EX_IOERR, "backup: %s", sqlite3_errmsg(to));
+        failure_set(failure, EX_IOERR, "backup: %s", sqlite3_errmsg(to));
     else /* one file, with no log beside it */
         sqlite_run(to, "PRAGMA journal_mode = DELETE", failure);
     sqlite3_close(to);
     chmod(fresh, 0600);
     int fd = failure->exit_code == 0 ? open(fresh, O_RDONLY | O_CLOEXEC) : -1;
     if (failure->exit_code == 0 && (fd < 0 || fsync(fd) != 0 || rename(fresh, path) != 0))
-        fail(failure, EX_IOERR, "%s: %s", path, strerror(errno));
+        failure_set(failure, EX_IOERR, "%s: %s", path, strerror(errno));
     if (fd >= 0)
         close(fd);
     char directory[4200];

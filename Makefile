@@ -86,8 +86,9 @@ clang: ## build everything with clang, warnings as errors
 purity: programs ## prove the engine pure and the arrows one-way
 	@sh tests/purity.sh $(BUILD)
 
-docs: $(BUILD)/paidand ## write proto/PROTOCOL.md from the method table
+docs: $(BUILD)/paidand ## write proto/PROTOCOL.md and conf/paidan.conf from the tables
 	$(BUILD)/paidand --protocol > proto/PROTOCOL.md
+	$(BUILD)/paidand --sample > conf/paidan.conf
 
 format: ## lay the code out by .clang-format
 	clang-format -i engine/*.[ch] store/*.[ch] proto/*.[ch] tests/*.[ch] bench/*.[ch]

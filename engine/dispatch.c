@@ -23,12 +23,14 @@ static struct refusal check_manual(const struct engine *e, const struct command 
         return refuse(REFUSAL_BAD_STATE, "order");
     if (o->is_suspended)
         return refuse(REFUSAL_BAD_STATE, "order");
-    if (order_missing(o) == 0)
-        return refuse(REFUSAL_COVERED, "order");
     if (c->u.dispatch.is_instruction && o->declines < e->rules.declines_instruction)
         return refuse(REFUSAL_TOO_FEW_DECLINES, "instruction");
     if (c->u.dispatch.count == 0 || c->u.dispatch.count > DISPATCH_ORG_COUNT_MAX)
         return refuse_range("orgs", 1, DISPATCH_ORG_COUNT_MAX);
+    for (uint32_t i = 0; i < c->u.dispatch.count; i++)
+        for (uint32_t before = 0; before < i; before++)
+            if (c->u.dispatch.orgs[before] == c->u.dispatch.orgs[i])
+                return refuse(REFUSAL_BAD_VALUE, "orgs"); /* twice */
     if (c->u.dispatch.people > o->headcount)
         return refuse_range("people", 1, o->headcount);
     if (c->u.dispatch.waived != 0 && c->reason == NULL)
@@ -37,21 +39,21 @@ static struct refusal check_manual(const struct engine *e, const struct command 
     return REFUSED_NOT;
 }
 
-/* Tries the organisations one after the other as if those before had been asked already. */
+/* Tries the organisations one after the other, each for the people whom those before it leave. When
+ * nobody is missing any more the further ones are asked for all of them: who accepts first serves. */
 static struct refusal plan_manual(struct engine *e, const struct command *c, int64_t now,
                                   const struct order *o, struct assignment *plan, uint32_t *planned)
 {
     struct want want = match_want(e, o, now);
+    uint32_t uncovered = o->headcount - o->covered;
     want.waived = c->u.dispatch.waived;
-    for (uint32_t i = 0; i < c->u.dispatch.count && want.people != 0; i++) {
+    want.people = order_missing(o) != 0 ? order_missing(o) : uncovered;
+    for (uint32_t i = 0; i < c->u.dispatch.count; i++) {
         uint32_t slot = map_get(&e->org_ids, c->u.dispatch.orgs[i]);
         struct refusal refusal = refuse(REFUSAL_NOT_FOUND, "orgs");
         refusal.id = c->u.dispatch.orgs[i];
         if (slot == SLOT_NONE)
             return refusal;
-        for (uint32_t before = 0; before < i; before++)
-            if (plan[before].org == refusal.id)
-                return refuse(REFUSAL_BAD_VALUE, "orgs");
         struct candidate candidate;
         refusal.code = REFUSAL_MISFIT;
         refusal.misfit = match_try(e, &want, org_at(e, slot), &candidate);
@@ -61,7 +63,7 @@ static struct refusal plan_manual(struct engine *e, const struct command *c, int
             candidate.people = c->u.dispatch.people;
         plan[(*planned)++] = assignment_of(o, &candidate);
         want.fixed_start = candidate.start_at;
-        want.people -= candidate.people;
+        want.people = want.people > candidate.people ? want.people - candidate.people : uncovered;
     }
     return REFUSED_NOT;
 }

@@ -267,6 +267,29 @@ START_TEST(first_acceptances_win_a_broadcast)
 }
 END_TEST
 
+START_TEST(of_several_that_were_asked_the_first_serves)
+{
+    struct engine *e = world_new();
+    uint64_t orgs[3] = {1, 2, 3};
+    for (uint64_t id = 1; id <= 3; id++) {
+        struct org_request g = world_org(e, id, "legal_aid");
+        world_put(e, &g);
+    }
+    struct order_request r = world_order(e, "legal_aid");
+    uint64_t order = world_place(e, &r, MONDAY_9);
+    struct command c = {.op = OP_DISPATCH, .order = order};
+    c.u.dispatch.orgs = orgs;
+    c.u.dispatch.count = 3;
+    struct outcome o = world_step(e, c, MONDAY_9);
+    ck_assert_int_eq(o.refusal.code, 0);
+    ck_assert_uint_eq(world_event_count(e, EVENT_OFFERED), 3);
+    ck_assert_int_eq(world_do(e, OP_ACCEPT, o.id - 1, MONDAY_9).refusal.code, 0);
+    ck_assert_str_eq(world_state(e, order), "accepted");
+    ck_assert_int_eq(world_do(e, OP_ACCEPT, o.id, MONDAY_9).refusal.code, REFUSAL_COVERED);
+    engine_free(e);
+}
+END_TEST
+
 START_TEST(offers_reserve_people_until_they_expire)
 {
     struct engine *e = world_new();
@@ -441,6 +464,7 @@ Suite *suite_life(void)
     tcase_add_test(t, a_cover_may_be_closed_short);
     tcase_add_test(t, those_who_accepted_go_ahead_when_every_level_is_used_up);
     tcase_add_test(t, first_acceptances_win_a_broadcast);
+    tcase_add_test(t, of_several_that_were_asked_the_first_serves);
     tcase_add_test(t, offers_reserve_people_until_they_expire);
     tcase_add_test(t, reviews_returns_merges_rests);
     tcase_add_test(t, a_claim_keeps_others_away);

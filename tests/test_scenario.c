@@ -17,7 +17,7 @@ static const char *const scenarios[][16] = {
      "mon 09:00 org 1 skills=legal_aid week=mon-fri_09:00-18:00",
      "mon 09:00 order A skills=legal_aid from=mon_14:00 to=mon_17:00 => ready",
      "mon 09:05 dispatch A 1 => offered",
-     "mon 09:06 dispatch A 1 => covered",
+     "mon 09:06 dispatch A 1 => asked_before",
      "mon 10:00 accept A 1 => accepted",
      "mon 14:00 start A 1 => serving",
      "mon 15:00 complete A 1 => done",

@@ -1,0 +1,218 @@
+/* Live queues against a real redis-server of our own, on a private socket: flushed, killed, restarted. */
+#include <fcntl.h>
+#include <hiredis/hiredis.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon.h"
+
+struct redis {
+    char directory[64], socket[100], url[120];
+    pid_t pid;
+    redisContext *context;
+};
+
+static void redis_again(struct redis *r)
+{
+    r->pid = fork();
+    if (r->pid == 0) {
+        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        dup2(null, STDOUT_FILENO);
+        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", r->socket, "--dir",
+               r->directory, "--save", "", "--appendonly", "no", (char *)NULL);
+        _exit(127);
+    }
+    for (int i = 0; i < 200; i++) {
+        r->context = redisConnectUnix(r->socket);
+        if (r->context != NULL && r->context->err == 0)
+            return;
+        if (r->context != NULL)
+            redisFree(r->context);
+        usleep(50000);
+    }
+    ck_abort_msg("redis-server does not start");
+}
+
+static struct redis redis_start(void)
+{
+    struct redis r = {.pid = 0};
+    make_directory(r.directory);
+    snprintf(r.socket, sizeof r.socket, "%s/redis.sock", r.directory);
+    snprintf(r.url, sizeof r.url, "redis+unix:%s", r.socket);
+    redis_again(&r);
+    return r;
+}
+
+static void redis_kill(struct redis *r)
+{
+    redisFree(r->context);
+    kill(r->pid, SIGKILL);
+    waitpid(r->pid, NULL, 0);
+}
+
+static void redis_end(struct redis *r)
+{
+    redis_kill(r);
+    remove_directory(r->directory);
+}
+
+/* The number that a command answers: an integer, a length, or -1 for nothing. */
+static long long ask(struct redis *r, const char *command)
+{
+    redisReply *reply = redisCommand(r->context, command);
+    ck_assert_msg(reply != NULL, "%s: %s", command, r->context->errstr);
+    ck_assert_msg(reply->type != REDIS_REPLY_ERROR, "%s: %s", command, reply->str);
+    long long number = reply->type == REDIS_REPLY_INTEGER ? reply->integer
+                       : reply->type == REDIS_REPLY_ARRAY ? (long long)reply->elements
+                       : reply->type == REDIS_REPLY_STRING ? (long long)reply->len : -1;
+    freeReplyObject(reply);
+    return number;
+}
+
+static void wait_for(struct redis *r, const char *command, long long wanted)
+{
+    for (int i = 0; i < 600; i++) {
+        if (ask(r, command) == wanted)
+            return;
+        usleep(50000);
+    }
+    ck_abort_msg("%s: %lld, not %lld", command, ask(r, command), wanted);
+}
+
+static void put_org(struct daemon *d)
+{
+    daemon_number(d, "org.put", "{\"id\":7,\"region\":441302001001,\"lat\":23.0861,\"lon\":114.4132,"
+                                "\"skills\":[\"legal_aid\"],\"capacity\":50}", "org");
+}
+
+static int64_t place(struct daemon *d, int number, const char *mode)
+{
+    char json[300];
+    snprintf(json, sizeof json, "{\"ref\":\"r%d\",\"region\":441302001001,\"category\":\"legal_aid\",\"mode\":\"%s\"}",
+             number, mode);
+    return daemon_number(d, "order.place", json, "order");
+}
+
+#define READY "ZCARD paidan:{441302}:ready:441302001001"
+#define INBOX "ZCARD paidan:{441302}:inbox:7"
+
+START_TEST(redis_holds_what_was_committed)
+{
+    struct redis r = redis_start();
+    struct daemon d = daemon_start((const char *const[]){"--live", r.url, NULL});
+    put_org(&d);
+    place(&d, 1, "manual");
+    place(&d, 2, "auto");
+    wait_for(&r, READY, 1);
+    wait_for(&r, INBOX, 1);
+    wait_for(&r, "EXISTS paidan:{441302}:order:1", 1);
+    ck_assert_int_eq(ask(&r, "HGET paidan:{441302}:order:2 state"), (long long)strlen("offered"));
+    wait_for(&r, "XLEN paidan:{441302}:events", 4);
+    ck_assert_ptr_nonnull(daemon_call(&d, "offer.accept", "{\"offer\":1}"));
+    wait_for(&r, INBOX, 0);
+    ck_assert_ptr_nonnull(daemon_call(&d, "order.cancel", "{\"order\":1}"));
+    wait_for(&r, READY, 0);
+    wait_for(&r, "EXISTS paidan:{441302}:order:1", 0);
+    daemon_end(&d);
+    redis_end(&r);
+}
+END_TEST
+
+START_TEST(redis_is_filled_anew_after_a_flush_a_kill_and_a_restart)
+{
+    struct redis r = redis_start();
+    struct daemon d = daemon_start((const char *const[]){"--live", r.url, NULL});
+    put_org(&d);
+    for (int i = 0; i < 20; i++)
+        place(&d, i, i % 2 == 0 ? "manual" : "auto");
+    wait_for(&r, READY, 10);
+    ask(&r, "FLUSHALL"); /* in the middle of work */
+    for (int i = 20; i < 40; i++)
+        place(&d, i, i % 2 == 0 ? "manual" : "auto");
+    wait_for(&r, "EXISTS paidan:epoch", 1);
+    wait_for(&r, READY, 20);
+    wait_for(&r, INBOX, 20);
+    redis_kill(&r);
+    for (int i = 40; i < 60; i++) /* orders go on without it */
+        place(&d, i, i % 2 == 0 ? "manual" : "auto");
+    ck_assert_int_eq(member_number(daemon_call(&d, "server.stats", "{}"), "orders_open"), 60);
+    redis_again(&r); /* and empty */
+    wait_for(&r, READY, 30);
+    wait_for(&r, INBOX, 30);
+    /* a stale entry of an earlier life is swept away when the daemon comes back */
+    ask(&r, "ZADD paidan:{441302}:ready:441302001001 1 99999");
+    daemon_kill(&d);
+    daemon_again(&d, (const char *const[]){"--live", r.url, NULL});
+    wait_for(&r, READY, 30);
+    wait_for(&r, "KEYS paidan:{441302}:order:*", 60);
+    daemon_end(&d);
+    redis_end(&r);
+}
+END_TEST
+
+START_TEST(the_daemon_starts_and_works_without_redis)
+{
+    struct daemon d = daemon_start((const char *const[]){"--live", "redis+unix:/tmp/no-such-redis", NULL});
+    char command[200];
+    put_org(&d);
+    place(&d, 1, "auto");
+    const struct node *live = node_get(daemon_call(&d, "server.stats", "{}"), "live");
+    ck_assert(!node_get(live, "up")->u.truth);
+    snprintf(command, sizeof command, "grep -q event=live_down %s/log", d.directory); /* and it says so */
+    ck_assert_int_eq(system(command), 0);
+    daemon_end(&d);
+}
+END_TEST
+
+START_TEST(orders_come_in_through_the_intake_once)
+{
+    struct redis r = redis_start();
+    struct daemon d = daemon_start((const char *const[]){"--live", r.url, NULL});
+    put_org(&d);
+    wait_for(&r, "EXISTS paidan:epoch", 1);
+    ask(&r, "XADD paidan:intake * region 441302001001 category legal_aid mode auto contact_name CANARY");
+    ask(&r, "XADD paidan:intake * ref mine region 441302001001 category legal_aid starts_at 2030-01-01T09:00:00+08:00");
+    ask(&r, "XADD paidan:intake * ref bad region 441302001001 category legal_aid headcount many contact_name CANARY");
+    ask(&r, "XADD paidan:intake * ref wrong region 5 category legal_aid");
+    wait_for(&r, "XLEN paidan:intake:refused", 3);
+    /* the window lies beyond the horizon, "many" is no number, the region is unknown */
+    ask(&r, "XADD paidan:intake * ref mine2 region 441302001001 category legal_aid");
+    ask(&r, "XADD paidan:intake * ref mine2 region 441302001001 category legal_aid");
+    wait_for(&r, READY, 1);
+    wait_for(&r, INBOX, 1);
+    redisReply *refused = redisCommand(r.context, "XRANGE paidan:intake:refused - +");
+    for (size_t i = 0; i < refused->elements; i++)
+        for (size_t j = 0; j < refused->element[i]->element[1]->elements; j++)
+            ck_assert_ptr_null(strstr(refused->element[i]->element[1]->element[j]->str, "CANARY"));
+    freeReplyObject(refused);
+    /* what was taken and not acknowledged by an earlier life is placed by the next, once */
+    ck_assert_int_eq(daemon_stop(&d), 0);
+    ask(&r, "XADD paidan:intake * ref left region 441302001001 category legal_aid");
+    ask(&r, "XREADGROUP GROUP paidand node-0 COUNT 10 STREAMS paidan:intake >");
+    daemon_again(&d, (const char *const[]){"--live", r.url, NULL});
+    wait_for(&r, READY, 2);
+    for (int i = 0; i < 100 && ask(&r, "XPENDING paidan:intake paidand - + 10") != 0; i++)
+        usleep(50000);
+    ck_assert_int_eq(ask(&r, "XPENDING paidan:intake paidand - + 10"), 0);
+    ck_assert_int_eq(member_number(daemon_call(&d, "server.stats", "{}"), "orders_open"), 3);
+    daemon_end(&d);
+    redis_end(&r);
+}
+END_TEST
+
+Suite *suite_live(void);
+Suite *suite_live(void)
+{
+    Suite *s = suite_create("live");
+    TCase *t = tcase_create("live");
+    tcase_set_timeout(t, 180);
+    tcase_add_test(t, redis_holds_what_was_committed);
+    tcase_add_test(t, redis_is_filled_anew_after_a_flush_a_kill_and_a_restart);
+    tcase_add_test(t, the_daemon_starts_and_works_without_redis);
+    tcase_add_test(t, orders_come_in_through_the_intake_once);
+    suite_add_tcase(s, t);
+    return s;
+}

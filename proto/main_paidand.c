@@ -116,27 +116,26 @@ static int run(const struct settings *s, const char *config, const char *restore
 }
 
 /* The settings' keys as long options, after our own. */
-static struct option *make_options(void)
+static const struct option *make_options(void)
 {
+    enum { KEYS_MAX = 80, KEY_BYTES = 48 };
+    static struct option options[KEYS_MAX * 2 + 10];
+    static char dashed[KEYS_MAX][KEY_BYTES];
     static const struct option own[] = {
         {"config", required_argument, NULL, OPTION_CONFIG}, {"check", no_argument, NULL, OPTION_CHECK},
         {"restore", required_argument, NULL, OPTION_RESTORE},
         {"protocol", no_argument, NULL, OPTION_PROTOCOL}, {"sample", no_argument, NULL, OPTION_SAMPLE},
         {"help", no_argument, NULL, OPTION_HELP}, {"version", no_argument, NULL, OPTION_VERSION},
         {"listen", required_argument, NULL, OPTION_SETTING}};
-    int count = 0;
-    while (settings_key(count) != NULL)
-        count++;
-    struct option *options = must_alloc(ARRAY_LEN(own) + (size_t)count * 2 + 1, sizeof *options);
     memcpy(options, own, sizeof own);
-    for (int i = 0; i < count; i++) {
-        char *dashed = must_strdup(settings_key(i));
-        for (char *at = dashed; *at != '\0'; at++)
+    struct option *next = options + ARRAY_LEN(own);
+    for (int i = 0; settings_key(i) != NULL; i++) {
+        must(i < KEYS_MAX);
+        snprintf(dashed[i], KEY_BYTES, "%s", settings_key(i));
+        for (char *at = dashed[i]; *at != '\0'; at++)
             *at = *at == '_' ? '-' : *at;
-        options[ARRAY_LEN(own) + (size_t)i * 2] =
-            (struct option){settings_key(i), required_argument, NULL, OPTION_SETTING};
-        options[ARRAY_LEN(own) + (size_t)i * 2 + 1] =
-            (struct option){dashed, required_argument, NULL, OPTION_SETTING};
+        *next++ = (struct option){settings_key(i), required_argument, NULL, OPTION_SETTING};
+        *next++ = (struct option){dashed[i], required_argument, NULL, OPTION_SETTING};
     }
     return options;
 }
@@ -144,7 +143,7 @@ static struct option *make_options(void)
 int main(int argc, char **argv)
 {
     static struct settings settings;
-    struct option *options = make_options();
+    const struct option *options = make_options();
     struct failure failure = {0};
     const char *config = NULL;
     const char *restore = NULL;

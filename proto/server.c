@@ -230,6 +230,8 @@ static int open_events(struct server *s, struct failure *failure)
 {
     static const struct timeval second = {.tv_sec = 1};
     static const int numbers[3] = {SIGTERM, SIGINT, SIGHUP};
+    for (int i = 0; i < 3; i++)
+        signal(numbers[i], SIG_IGN); /* what libevent puts back at the end: no second signal hurts */
     s->base = event_base_new();
     s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (s->base == NULL || s->wake_fd < 0)

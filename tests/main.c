@@ -8,6 +8,13 @@
 #include "suites.def"
 #undef SUITE
 
+/* Tests that stop half way leave memory behind; the programs that they start are held to account. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_leaks=0";
+}
+
 int main(void)
 {
     char seen[] = "/tmp/paidan-seen.XXXXXX";

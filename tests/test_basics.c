@@ -142,6 +142,22 @@ START_TEST(times_are_read_as_rfc_3339)
 }
 END_TEST
 
+START_TEST(a_catalogue_has_a_bound)
+{
+    struct engine *e = world_new();
+    enum refusal_code code = REFUSAL_NONE;
+    int count = 0;
+    for (; count <= SKILL_COUNT_MAX && code == REFUSAL_NONE; count++) {
+        struct command c = {.op = OP_ADD_SKILL};
+        snprintf(c.u.skill.name, sizeof c.u.skill.name, "skill_%d", count);
+        code = world_step(e, c, MONDAY_9).refusal.code;
+    }
+    ck_assert_int_eq(code, REFUSAL_LIMIT);
+    ck_assert_int_eq(engine_catalogue(e)->count, SKILL_COUNT_MAX);
+    engine_free(e);
+}
+END_TEST
+
 START_TEST(a_map_and_a_heap_do_as_a_plain_array)
 {
     enum { KEYS = 500 };
@@ -194,6 +210,7 @@ Suite *suite_basics(void)
     tcase_add_loop_test(t, a_schedule_is_read_and_written, 0, (int)ARRAY_LEN(schedules));
     tcase_add_test(t, working_time_stands_still_on_days_off);
     tcase_add_test(t, times_are_read_as_rfc_3339);
+    tcase_add_test(t, a_catalogue_has_a_bound);
     tcase_add_loop_test(t, a_map_and_a_heap_do_as_a_plain_array, 0, 4);
     suite_add_tcase(s, t);
     return s;

@@ -266,7 +266,7 @@ static bool has_drained(struct server *s)
 {
     if (!s->is_stopping)
         return false;
-    return (turn_is_idle(s->turn) && s->entries == NULL) ||
+    return (turn_is_idle(s->turn) && s->entries == NULL && !net_owes(s)) ||
            server_now(s) - s->stopping_since > DRAIN_MS;
 }
 
@@ -294,7 +294,7 @@ static void close_all(struct server *s)
 {
     net_stop_listening(s);
     if (s->turn != NULL)
-        net_close_all(s);
+        net_close_all(s); /* ends the turn, so before it */
     live_close(s->live);
     store_close(s->store);
     turn_free(s->turn);
@@ -309,6 +309,7 @@ int server_run(const struct settings *settings, const char *config)
     s->settings = *settings;
     s->config = config;
     s->wake_fd = -1;
+    pool_init(&s->table, sizeof(struct connection *));
     struct live_options live = {.url = settings->live, .node = settings->node, .wake = wake,
                                 .log = log_live, .context = s};
     int rc = open_events(s, &failure);

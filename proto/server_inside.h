@@ -21,6 +21,8 @@ struct connection {
     struct frame_scan scan;
     uint64_t number;
     int64_t frame_since; /* ms: when the frame that is not whole yet began; 0: none */
+    uint32_t outstanding; /* requests whose answers are still to come */
+    uint32_t place;
     bool is_closing, is_paused;
     struct connection *next, *prev;
 };
@@ -41,8 +43,7 @@ struct server {
     int listener_count;
     struct connection *connections;
     struct map by_number; /* connection number to place in `table` */
-    struct connection **table;
-    uint32_t table_room;
+    struct pool table;    /* of pointers to connections */
     uint64_t next_number;
     uint32_t connection_count;
     struct engine *engine;
@@ -63,6 +64,7 @@ int64_t server_now(void *server);
 int net_listen(struct server *server, struct failure *failure);
 void net_stop_listening(struct server *server);
 void net_close_all(struct server *server);
+bool net_owes(const struct server *server); /* answers that are not written yet */
 void net_send(void *server, uint64_t connection, const uint8_t *bytes, size_t len);
 size_t net_backlog(void *server, uint64_t connection);
 void net_sweep(struct server *server); /* once a second: frames that never end */

@@ -23,23 +23,14 @@
 static struct connection *find(const struct server *s, uint64_t number)
 {
     uint32_t place = map_get(&s->by_number, number);
-    return place == SLOT_NONE ? NULL : s->table[place];
+    return place == SLOT_NONE ? NULL : *(struct connection **)pool_at(&s->table, place);
 }
 
 static void enter(struct server *s, struct connection *c)
 {
-    uint32_t place = 0;
-    while (place < s->table_room && s->table[place] != NULL)
-        place++;
-    if (place == s->table_room) {
-        uint32_t room = s->table_room != 0 ? s->table_room * 2 : 64;
-        s->table = must_realloc(s->table, room, sizeof(struct connection *));
-        for (uint32_t i = s->table_room; i < room; i++)
-            s->table[i] = NULL;
-        s->table_room = room;
-    }
-    s->table[place] = c;
-    map_put(&s->by_number, c->number, place);
+    c->place = pool_take(&s->table);
+    *(struct connection **)pool_at(&s->table, c->place) = c;
+    map_put(&s->by_number, c->number, c->place);
     c->next = s->connections;
     if (c->next != NULL)
         c->next->prev = c;
@@ -51,8 +42,8 @@ static void close_connection(struct connection *c)
 {
     struct server *s = c->server;
     turn_end(s->turn); /* its requests of this turn are carried out before it goes */
-    s->table[map_get(&s->by_number, c->number)] = NULL;
     map_remove(&s->by_number, c->number);
+    pool_give(&s->table, c->place);
     if (c->prev != NULL)
         c->prev->next = c->next;
     else
@@ -64,6 +55,11 @@ static void close_connection(struct connection *c)
     log_debug("disconnected", "connection=%llu", (unsigned long long)c->number);
     bufferevent_free(c->bev);
     free(c);
+}
+
+static bool is_owed(const struct connection *c)
+{
+    return c->outstanding != 0 || evbuffer_get_length(bufferevent_get_output(c->bev)) != 0;
 }
 
 /* Ends a connection after what it is still owed has been written. */
@@ -85,6 +81,8 @@ void net_send(void *context, uint64_t number, const uint8_t *bytes, size_t len)
         return; /* it left before its answer came */
     struct evbuffer *output = bufferevent_get_output(c->bev);
     evbuffer_add(output, bytes, len);
+    if (bytes[0] == 0x94 && c->outstanding != 0) /* an answer, where a notification is a list of three */
+        c->outstanding--;
     if (evbuffer_get_length(output) > OUTPUT_PAUSE && !c->is_paused) {
         c->is_paused = true;
         bufferevent_disable(c->bev, EV_READ);
@@ -126,6 +124,7 @@ static void on_read(struct bufferevent *bev, void *context)
            (state = frame_scan(&c->scan, bytes + used, len - used, &why)) == FRAME_WHOLE) {
         size_t frame = c->scan.at;
         c->scan = (struct frame_scan){.at = 0};
+        c->outstanding += bytes[used] == 0x94;
         if (!turn_request(c->server->turn, c->session, bytes + used, frame))
             close_after_output(c);
         used += frame;
@@ -143,7 +142,7 @@ static void on_read(struct bufferevent *bev, void *context)
 static void on_written(struct bufferevent *bev, void *context)
 {
     struct connection *c = context;
-    if (c->is_closing && turn_is_idle(c->server->turn)) {
+    if (c->is_closing && !is_owed(c)) {
         close_connection(c);
     } else if (c->is_paused) {
         c->is_paused = false;
@@ -153,9 +152,12 @@ static void on_written(struct bufferevent *bev, void *context)
 
 static void on_event(struct bufferevent *bev, short what, void *context)
 {
+    struct connection *c = context;
     (void)bev;
-    if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) != 0)
-        close_connection(context);
+    if ((what & BEV_EVENT_EOF) != 0 && is_owed(c))
+        close_after_output(c); /* it may have closed its sending side only */
+    else if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) != 0)
+        close_connection(c);
 }
 
 /* Who it is: the user behind a Unix socket, or simply somebody on this host. */
@@ -332,8 +334,16 @@ void net_close_all(struct server *s)
 {
     while (s->connections != NULL)
         close_connection(s->connections);
-    free(s->table);
+    pool_fini(&s->table);
     map_fini(&s->by_number);
+}
+
+bool net_owes(const struct server *s)
+{
+    for (const struct connection *c = s->connections; c != NULL; c = c->next)
+        if (is_owed(c))
+            return true;
+    return false;
 }
 
 void net_sweep(struct server *s)
@@ -343,7 +353,7 @@ void net_sweep(struct server *s)
         next = c->next;
         size_t owed = evbuffer_get_length(bufferevent_get_output(c->bev));
         bool is_slow = c->frame_since != 0 && now - c->frame_since > FRAME_MS;
-        if (is_slow || owed > OUTPUT_MAX || (c->is_closing && owed == 0)) {
+        if (is_slow || owed > OUTPUT_MAX || (c->is_closing && !is_owed(c))) {
             if (!c->is_closing)
                 log_warn("connection_closed", "connection=%llu reason=%s",
                          (unsigned long long)c->number, is_slow ? "frame_not_ended" : "reads_too_slowly");

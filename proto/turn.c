@@ -42,6 +42,8 @@ struct turn {
     uint32_t ref_day_count;
 
     struct session *sessions;
+    struct map session_places; /* connection number to place in `session_table` */
+    struct pool session_table; /* of pointers to sessions */
     struct call *calls, **calls_end; /* of this turn, in the sequence they came */
     struct query *questions;         /* to be asked when the turn ends */
     struct pack pack;
@@ -109,6 +111,7 @@ struct turn *turn_new(struct engine *engine, const struct turn_ports *ports,
     t->gathering->number = 1;
     t->next_ref = 1;
     refs_init(&t->refs, random_key);
+    pool_init(&t->session_table, sizeof(struct session *));
     return t;
 }
 
@@ -128,6 +131,8 @@ void turn_free(struct turn *t)
         return;
     while (t->sessions != NULL)
         turn_disconnect(t, t->sessions);
+    map_fini(&t->session_places);
+    pool_fini(&t->session_table);
     arena_fini(&t->arena);
     refs_fini(&t->refs);
     free(t->ref_days);
@@ -179,26 +184,33 @@ struct session *turn_connect(struct turn *t, uint64_t connection, const char *pr
     snprintf(s->principal, sizeof s->principal, "%s", principal);
     snprintf(s->actor, sizeof s->actor, "%s", principal);
     s->next = t->sessions;
+    if (s->next != NULL)
+        s->next->prev = s;
     t->sessions = s;
+    s->place = pool_take(&t->session_table);
+    *(struct session **)pool_at(&t->session_table, s->place) = s;
+    map_put(&t->session_places, connection, s->place);
     return s;
 }
 
 void turn_disconnect(struct turn *t, struct session *session)
 {
-    struct session **at = &t->sessions;
-    while (*at != session)
-        at = &(*at)->next;
-    *at = session->next;
+    if (session->prev != NULL)
+        session->prev->next = session->next;
+    else
+        t->sessions = session->next;
+    if (session->next != NULL)
+        session->next->prev = session->prev;
+    map_remove(&t->session_places, session->connection);
+    pool_give(&t->session_table, session->place);
     drop_subscriptions(session);
     free(session);
 }
 
 static struct session *find_session(struct turn *t, uint64_t connection)
 {
-    struct session *s = t->sessions;
-    while (s != NULL && s->connection != connection)
-        s = s->next;
-    return s;
+    uint32_t place = map_get(&t->session_places, connection);
+    return place != SLOT_NONE ? *(struct session **)pool_at(&t->session_table, place) : NULL;
 }
 
 /* An answer is [1, msgid, error, result]; `body` writes the last two. */

@@ -41,7 +41,8 @@ struct session {
     char principal[ACTOR_BYTES_MAX + 1]; /* uid:1000, tcp, intake */
     char actor[ACTOR_BYTES_MAX + 1];     /* the principal, with the client's name when it gave one */
     struct subscription *subscriptions;
-    struct session *next;
+    uint32_t place;
+    struct session *next, *prev;
 };
 
 struct turn *turn_new(struct engine *engine, const struct turn_ports *ports,

@@ -320,22 +320,33 @@ static uint32_t best_sort(struct best *best)
 }
 
 uint32_t match_scan(const struct engine *e, const struct want *want, enum rank rank,
-                    uint32_t limit, struct candidate *out, uint32_t *counts)
+                    uint32_t limit, struct candidate *out)
 {
     struct best best = {.items = out, .limit = limit, .rank = rank};
     uint32_t slot = SLOT_NONE;
     for (const struct org *org; (org = engine_next_org(e, &slot)) != NULL;) {
         struct candidate candidate;
-        enum misfit misfit = match_try(e, want, org, &candidate);
-        if (counts != NULL && org->county_slot == want->county_slot)
-            counts[misfit]++;
-        if (misfit != MISFIT_NONE)
+        if (match_try(e, want, org, &candidate) != MISFIT_NONE)
             continue;
         candidate.org_slot = slot;
         match_score(e, want, org, &candidate);
         best_offer(&best, &candidate);
     }
     return best_sort(&best);
+}
+
+bool match_count(const struct engine *e, const struct want *want, uint32_t most, uint32_t *slot,
+                 uint32_t counts[MISFIT_COUNT])
+{
+    for (uint32_t i = 0; i < most; i++) {
+        const struct org *org = engine_next_org(e, slot);
+        struct candidate candidate;
+        if (org == NULL)
+            return true;
+        if (org->county_slot == want->county_slot)
+            counts[match_try(e, want, org, &candidate)]++;
+    }
+    return false;
 }
 
 struct search {

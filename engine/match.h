@@ -51,10 +51,13 @@ enum misfit match_try(const struct engine *engine, const struct want *want, cons
 void match_score(const struct engine *engine, const struct want *want, const struct org *org,
                  struct candidate *candidate);
 
-/* The `limit` best in rank order into `out`; returns how many. The scan counts misfits into `counts`
- * (MISFIT_COUNT numbers) over the county's organisations when it is not NULL. */
+/* The `limit` best in rank order into `out`; returns how many. */
 uint32_t match_scan(const struct engine *engine, const struct want *want, enum rank rank,
-                    uint32_t limit, struct candidate *out, uint32_t *counts);
+                    uint32_t limit, struct candidate *out);
+/* Counts misfits (and fits) over the county's organisations from a slot on, `most` slots of the
+ * registry; true when that was the last. Start with *slot = SLOT_NONE. */
+bool match_count(const struct engine *engine, const struct want *want, uint32_t most, uint32_t *slot,
+                 uint32_t counts[MISFIT_COUNT]);
 uint32_t match_find(struct engine *engine, const struct want *want, enum rank rank, uint32_t limit,
                     struct candidate *out);
 

@@ -124,7 +124,7 @@ static const struct {
     const char *list, *file;
     const char *columns[8];
     int count;
-} files[] = {
+} files[CODE_FILES] = {
     {"skills", "skills.csv", {"skill", "category", "zh", "en", "groups", "needs", "industry"}, 7},
     {"industries", "industries.csv", {"industry", "zh", "en"}, 3},
     {"reasons", "reasons.csv", {"for", "reason", "zh", "en"}, 4},
@@ -158,18 +158,30 @@ static int pack_table_row(void *context, const struct table_row *row, struct fai
     return 0;
 }
 
-static void pack_file(const char *directory, size_t which, struct pack *out)
+void codes_read_files(struct code_tables *tables, const char *directory)
 {
-    char path[4096];
-    struct failure failure = {0};
-    struct table_format format = {files[which].columns, files[which].count, 0, true};
-    struct packing p = {out, files[which].columns, files[which].count};
-    snprintf(path, sizeof path, "%s/%s", directory, files[which].file);
-    table_read(path, &format, pack_table_row, &p, &failure); /* no file: an empty list */
+    for (size_t i = 0; i < CODE_FILES; i++) {
+        char path[4096];
+        struct failure failure = {0};
+        struct table_format format = {files[i].columns, files[i].count, 0, true};
+        struct packing p = {&tables->files[i], files[i].columns, files[i].count};
+        snprintf(path, sizeof path, "%s/%s", directory, files[i].file);
+        pack_reset(p.out);
+        pack_list(p.out);
+        table_read(path, &format, pack_table_row, &p, &failure); /* no file: an empty list */
+        pack_close(p.out);
+    }
+}
+
+void codes_fini(struct code_tables *tables)
+{
+    for (size_t i = 0; i < CODE_FILES; i++)
+        pack_fini(&tables->files[i]);
 }
 
 static void pack_words(const struct wordlist *list, struct pack *out)
 {
+    pack_list(out);
     for (int i = 0; i < list->count; i++) {
         const struct word *word = &list->words[i];
         if (word->name == NULL)
@@ -184,29 +196,36 @@ static void pack_words(const struct wordlist *list, struct pack *out)
             pack_key_bool(out, "retry", word->may_retry);
         pack_close(out);
     }
+    pack_close(out);
 }
 
-bool codes_pack(const char *directory, const char *list, const struct engine *engine,
-                struct pack *out)
+static void pack_names(struct pack *out)
+{
+    pack_list(out);
+    for (size_t i = 0; i < CODE_FILES; i++)
+        pack_text(out, files[i].list);
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        pack_text(out, lists[i].list);
+    pack_close(out);
+}
+
+bool codes_pack(const struct code_tables *tables, const char *list, struct pack *out)
 {
     bool is_found = list == NULL;
-    (void)engine;
     pack_map(out);
     pack_key(out, "items");
-    pack_list(out);
-    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-        if (list == NULL)
-            pack_text(out, files[i].list);
-        else if (directory != NULL && strcmp(list, files[i].list) == 0)
-            is_found = true, pack_file(directory, i, out);
+    if (list == NULL)
+        pack_names(out);
+    for (size_t i = 0; i < CODE_FILES && !is_found; i++) {
+        is_found = tables != NULL && strcmp(list, files[i].list) == 0;
+        if (is_found)
+            pack_raw(out, tables->files[i].bytes, tables->files[i].len);
     }
-    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-        if (list == NULL)
-            pack_text(out, lists[i].list);
-        else if (strcmp(list, lists[i].list) == 0)
-            is_found = true, pack_words(lists[i].words, out);
+    for (size_t i = 0; i < ARRAY_LEN(lists) && !is_found; i++) {
+        is_found = strcmp(list, lists[i].list) == 0;
+        if (is_found)
+            pack_words(lists[i].words, out);
     }
-    pack_close(out);
     pack_key(out, "next");
     pack_nil(out);
     pack_close(out);

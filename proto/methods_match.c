@@ -4,75 +4,112 @@
 #include "engine/pool.h"
 #include "methods.h"
 
-/* Candidates, and the misfits of the county when they are asked for. */
-static void pack_found(struct call *call, const struct want *want, struct pack *out)
+static void pack_items(struct call *call, const struct want *want, enum rank rank, uint32_t limit,
+                       struct pack *out)
 {
     struct candidate found[CANDIDATE_COUNT_MAX];
-    int64_t limit = arg_number(&call->args, P_LIMIT, 10);
-    enum rank rank = (enum rank)arg_number(&call->args, P_RANK, RANK_SCORE);
-    uint32_t most = limit < CANDIDATE_COUNT_MAX ? (uint32_t)limit : CANDIDATE_COUNT_MAX;
+    uint32_t most = limit < CANDIDATE_COUNT_MAX ? limit : CANDIDATE_COUNT_MAX;
     uint32_t count = match_find(call->engine, want, rank, most, found);
-    pack_map(out);
     pack_key(out, "items");
     pack_list(out);
     for (uint32_t i = 0; i < count; i++)
         pack_candidate(out, call->engine, &found[i]);
     pack_close(out);
     pack_next(out, 0);
-    if (arg_number(&call->args, P_REASONS, 0) != 0) {
-        uint32_t counts[MISFIT_COUNT] = {0};
-        match_scan(call->engine, want, rank, 0, found, counts);
-        pack_key(out, "misfits");
-        pack_map(out);
-        for (int i = 1; i < MISFIT_COUNT; i++)
-            if (counts[i] != 0)
-                pack_key_uint(out, word_name(&words_misfit, i), counts[i]);
-        pack_close(out);
-        pack_key_uint(out, "fitting", counts[MISFIT_NONE]);
-    }
-    pack_close(out);
 }
 
-static bool want_of_order(struct call *call, struct want *want)
+/* What is wanted: an open order, or one that is not placed. The state may change between two slices
+ * of the counting, so it is looked up anew each time. */
+struct finding {
+    uint64_t order; /* 0: the request */
+    struct order_request request;
+    enum rank rank;
+    uint32_t limit, slot;
+    uint32_t counts[MISFIT_COUNT];
+};
+
+#define COUNT_SLOTS 500 /* organisations a slice */
+
+static bool want_of(struct call *call, const struct finding *f, struct want *want)
 {
-    const struct order *o = engine_order(call->engine, (uint64_t)call->args.number[P_ORDER]);
-    if (o == NULL)
-        return error_set(&call->error, REFUSAL_NOT_FOUND, "order", "no open order of that number");
-    *want = match_want(call->engine, o, call->now);
+    struct refusal refusal;
+    if (f->order != 0) {
+        const struct order *o = engine_order(call->engine, f->order);
+        if (o == NULL)
+            return error_set(&call->error, REFUSAL_NOT_FOUND, "order", "no open order of that number");
+        *want = match_want(call->engine, o, call->now);
+        return true;
+    }
+    if (match_want_request(call->engine, &f->request, call->now, want, &refusal))
+        return true;
+    error_from_refusal(&call->error, &refusal);
+    return false;
+}
+
+/* One slice of counting the misfits; with the last the answer is packed. */
+static bool count_slice(struct call *call, void *state, struct pack *out)
+{
+    struct finding *f = state;
+    struct want want;
+    if (!want_of(call, f, &want))
+        return true;
+    if (!match_count(call->engine, &want, COUNT_SLOTS, &f->slot, f->counts))
+        return false;
+    pack_map(out);
+    pack_items(call, &want, f->rank, f->limit, out);
+    pack_key(out, "misfits");
+    pack_map(out);
+    for (int i = 1; i < MISFIT_COUNT; i++)
+        if (f->counts[i] != 0)
+            pack_key_uint(out, word_name(&words_misfit, i), f->counts[i]);
+    pack_close(out);
+    pack_key_uint(out, "fitting", f->counts[MISFIT_NONE]);
+    pack_close(out);
+    return true;
+}
+
+static bool find(struct call *call, struct finding *f, struct pack *out)
+{
+    struct want want;
+    f->limit = (uint32_t)arg_number(&call->args, P_LIMIT, 10);
+    f->rank = (enum rank)arg_number(&call->args, P_RANK, RANK_SCORE);
+    f->slot = SLOT_NONE;
+    if (!want_of(call, f, &want))
+        return false;
+    if (arg_number(&call->args, P_REASONS, 0) != 0) {
+        struct finding *kept = must_alloc(1, sizeof *kept);
+        *kept = *f;
+        turn_add_job(call, kept, count_slice);
+        return true;
+    }
+    pack_map(out);
+    pack_items(call, &want, f->rank, f->limit, out);
+    pack_close(out);
     return true;
 }
 
 static bool run_candidates(struct call *call, struct pack *out)
 {
-    struct want want;
-    if (!want_of_order(call, &want))
-        return false;
-    pack_found(call, &want, out);
-    return true;
+    struct finding f = {.order = (uint64_t)call->args.number[P_ORDER]};
+    return find(call, &f, out);
 }
 
 static bool run_find(struct call *call, struct pack *out)
 {
-    struct order_request request;
-    struct want want;
-    struct refusal refusal;
-    request_from_args(call, &request);
+    struct finding f = {.order = 0};
     if (arg_has(&call->args, P_LAT) != arg_has(&call->args, P_LON))
         return error_set(&call->error, REFUSAL_MISSING_FIELD,
                          arg_has(&call->args, P_LAT) ? "lon" : "lat", "lat and lon come together");
-    if (!match_want_request(call->engine, &request, call->now, &want, &refusal)) {
-        error_from_refusal(&call->error, &refusal);
-        return false;
-    }
-    pack_found(call, &want, out);
-    return true;
+    request_from_args(call, &f.request);
+    return find(call, &f, out);
 }
 
 static bool run_explain(struct call *call, struct pack *out)
 {
     struct want want;
     struct candidate c;
-    if (!want_of_order(call, &want))
+    struct finding f = {.order = (uint64_t)call->args.number[P_ORDER]};
+    if (!want_of(call, &f, &want))
         return false;
     const struct org *org = engine_org(call->engine, (uint64_t)call->args.number[P_ORG]);
     if (org == NULL)

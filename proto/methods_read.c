@@ -310,59 +310,101 @@ static bool run_regions(struct call *call, struct pack *out)
     return true;
 }
 
-/* Counts of supply and demand by cell; cells of fewer than five organisations show no number. */
-static bool run_cells(struct call *call, struct pack *out)
-{
-    enum { CELLS_MAX = 4096, SMALL = 5 };
+/* Counts of supply and demand by cell, in slices; cells of fewer than five orders show no number. */
+
+enum { CELLS_MAX = 4096, CELL_SMALL = 5, CELL_SLICE = 5000 };
+
+struct counting {
+    int64_t width;
+    uint32_t slot, count;
+    bool has_orgs; /* the organisations are counted, the orders come now */
     struct cell {
-        int64_t lat, lon;
+        int64_t lat, lon; /* in widths */
         uint32_t orgs, orders;
-    } *cells = must_alloc(CELLS_MAX, sizeof *cells);
-    struct map places = {0};
-    int64_t width = arg_number(&call->args, P_CELL, 500000);
-    uint32_t count = 0;
-    uint32_t slot = SLOT_NONE;
-    width = width > 10000 ? width : 10000;
-    for (int pass = 0; pass < 2; pass++) {
-        const struct org *org = NULL;
-        const struct order *o = NULL;
-        slot = SLOT_NONE;
-        while (pass == 0 ? (org = engine_next_org(call->engine, &slot)) != NULL
-                         : (o = engine_next_order(call->engine, &slot)) != NULL) {
-            int64_t lat = (pass == 0 ? org->lat : o->lat) / width;
-            int64_t lon = (pass == 0 ? org->lon : o->lon) / width;
-            uint64_t key = (uint64_t)(lat + 1000000) << 32 | (uint64_t)(lon + 1000000);
-            uint32_t at = map_get(&places, key);
-            if (at == SLOT_NONE && count == CELLS_MAX)
-                continue;
-            if (at == SLOT_NONE) {
-                at = count++;
-                cells[at] = (struct cell){.lat = lat, .lon = lon};
-                map_put(&places, key, at);
-            }
-            cells[at].orgs += pass == 0;
-            cells[at].orders += pass == 1;
-        }
+    } cells[CELLS_MAX];
+    uint16_t places[CELLS_MAX * 2]; /* open addressing: 1 + the cell's number */
+};
+
+static int64_t cell_of(int64_t e7, int64_t width)
+{
+    return e7 >= 0 ? e7 / width : -((width - 1 - e7) / width);
+}
+
+/* The cell of a point; NULL when there are too many. */
+static struct cell *find_cell(struct counting *c, int32_t lat, int32_t lon)
+{
+    int64_t at_lat = cell_of(lat, c->width);
+    int64_t at_lon = cell_of(lon, c->width);
+    uint64_t i = hash64((uint64_t)at_lat << 32 ^ (uint64_t)at_lon) % ARRAY_LEN(c->places);
+    for (; c->places[i] != 0; i = (i + 1) % ARRAY_LEN(c->places)) {
+        struct cell *cell = &c->cells[c->places[i] - 1];
+        if (cell->lat == at_lat && cell->lon == at_lon)
+            return cell;
     }
-    map_fini(&places);
+    if (c->count == CELLS_MAX)
+        return NULL;
+    c->cells[c->count] = (struct cell){.lat = at_lat, .lon = at_lon};
+    c->places[i] = (uint16_t)(c->count + 1);
+    return &c->cells[c->count++];
+}
+
+/* Counts one organisation or order; false after the last order. */
+static bool count_one(struct call *call, struct counting *c)
+{
+    const struct org *org = c->has_orgs ? NULL : engine_next_org(call->engine, &c->slot);
+    if (!c->has_orgs && org == NULL) {
+        c->has_orgs = true;
+        c->slot = SLOT_NONE;
+    }
+    const struct order *o = org == NULL ? engine_next_order(call->engine, &c->slot) : NULL;
+    if (org == NULL && o == NULL)
+        return false;
+    if (o != NULL && o->is_remote)
+        return true;
+    struct cell *cell = find_cell(c, org != NULL ? org->lat : o->lat, org != NULL ? org->lon : o->lon);
+    if (cell != NULL) {
+        cell->orgs += org != NULL;
+        cell->orders += o != NULL;
+    }
+    return true;
+}
+
+static bool cells_slice(struct call *call, void *state, struct pack *out)
+{
+    struct counting *c = state;
+    bool has_more = true;
+    for (int i = 0; i < CELL_SLICE && has_more; i++)
+        has_more = count_one(call, c);
+    if (has_more)
+        return false;
     pack_map(out);
     pack_key(out, "items");
     pack_list(out);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < c->count; i++) {
         pack_map(out);
-        pack_key_degrees(out, "lat", (int32_t)(cells[i].lat * width + width / 2));
-        pack_key_degrees(out, "lon", (int32_t)(cells[i].lon * width + width / 2));
-        pack_key_uint(out, "orgs", cells[i].orgs);
-        if (cells[i].orders >= SMALL)
-            pack_key_uint(out, "orders", cells[i].orders);
+        pack_key_degrees(out, "lat", (int32_t)(c->cells[i].lat * c->width + c->width / 2));
+        pack_key_degrees(out, "lon", (int32_t)(c->cells[i].lon * c->width + c->width / 2));
+        pack_key_uint(out, "orgs", c->cells[i].orgs);
+        if (c->cells[i].orders >= CELL_SMALL)
+            pack_key_uint(out, "orders", c->cells[i].orders);
         else
-            pack_key_bool(out, "few", cells[i].orders != 0);
+            pack_key_bool(out, "few", c->cells[i].orders != 0);
         pack_close(out);
     }
     pack_close(out);
     pack_next(out, 0);
     pack_close(out);
-    free(cells);
+    return true;
+}
+
+static bool run_cells(struct call *call, struct pack *out)
+{
+    struct counting *c = must_alloc(1, sizeof *c);
+    (void)out;
+    c->width = arg_number(&call->args, P_CELL, 500000);
+    c->width = c->width > 10000 ? c->width : 10000;
+    c->slot = SLOT_NONE;
+    turn_add_job(call, c, cells_slice);
     return true;
 }
 

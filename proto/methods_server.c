@@ -93,9 +93,11 @@ static bool run_stats(struct call *call, struct pack *out)
     pack_key_uint(out, "refused", t.refused);
     pack_key_uint(out, "batches", t.batches);
     pack_key_uint(out, "events", t.events);
-    char digest[20];
-    snprintf(digest, sizeof digest, "%016llx", (unsigned long long)engine_digest(call->engine));
-    pack_key_text(out, "digest", digest);
+    if (arg_number(&call->args, P_DIGEST, 0) != 0) {
+        char digest[20];
+        snprintf(digest, sizeof digest, "%016llx", (unsigned long long)engine_digest(call->engine));
+        pack_key_text(out, "digest", digest);
+    }
     pack_key(out, "refusals");
     pack_map(out);
     for (int i = 1; i < REFUSAL_COUNT; i++)
@@ -135,7 +137,7 @@ static bool run_reload(struct call *call, struct pack *out)
 static bool run_codes(struct call *call, struct pack *out)
 {
     const char *list = arg_has(&call->args, P_LIST) ? call->args.text[P_LIST] : NULL;
-    if (codes_pack(turn_codes(call->turn), list, call->engine, out))
+    if (codes_pack(turn_codes(call->turn), list, out))
         return true;
     return error_set(&call->error, REFUSAL_NOT_FOUND, "list", "code.list without a list names them all");
 }
@@ -144,7 +146,7 @@ const struct method server_methods[] = {
     {"session.hello", "all", "Say who calls. Tokens are not used yet; `client` tells desks apart.", "{server, version, protocol, principal}", 0, 0, {P_TOKEN, P_CLIENT, P_PROTOCOL}, run_hello, NULL, NULL},
     {"server.info", "all", "Which server this is.", "{server, version, protocol, schema, now, draining}", 0, 0, {P_NONE}, run_info, NULL, NULL},
     {"server.methods", "all", "This table.", "{items: [{name, role, text, answer, write, params}], next}", 0, 0, {P_NONE}, run_methods, NULL, NULL},
-    {"server.stats", "operator", "Counts, sizes, the digest of the state, and how the live queues are.", "{orders_open, …, live}", 0, 0, {P_NONE}, run_stats, NULL, NULL},
+    {"server.stats", "operator", "Counts, sizes, and how the live queues are.", "{orders_open, …, live}", 0, 0, {P_DIGEST}, run_stats, NULL, NULL},
     {"server.backup", "operator", "Copy the database to a new file on the service's host, while it runs.", "{path}", METHOD_READER, 1, {P_PATH}, run_backup, NULL, got_backup},
     {"server.reload", "operator", "Read the configuration and the tables again, as SIGHUP does.", "{reloading}", 0, 0, {P_NONE}, run_reload, NULL, NULL},
     {"code.list", "all", "The closed lists and code tables, with Chinese and English labels.", "{items: […], next}", 0, 0, {P_LIST}, run_codes, NULL, NULL},

@@ -143,14 +143,15 @@ static int64_t days_ms(uint32_t days)
     return days * DAY_MS;
 }
 
-static struct turn_settings turn_settings_of(const struct settings *s)
+static struct turn_settings turn_settings_of(const struct server *server)
 {
+    const struct settings *s = &server->settings;
     return (struct turn_settings){.retain_events_ms = days_ms(s->retain_events_days),
                                   .retain_refs_ms = days_ms(s->retain_refs_days),
                                   .retain_contacts_ms = days_ms(s->retain_contacts_days),
                                   .refs_max = s->refs_max,
                                   .questions_max = s->questions_max,
-                                  .codes_directory = s->codes};
+                                  .codes = &server->codes};
 }
 
 /* The zone's offset now, and the rules, as commands like any other. */
@@ -183,8 +184,9 @@ static void reload(struct server *s)
         log_error("log_not_opened", "path=%s reason=\"%s\"", s->settings.log, strerror(errno));
     if (codes_load_tables(s->engine, s->settings.codes, &failure) != 0)
         log_error("codes_refused", "reason=\"%s\"", failure.text);
+    codes_read_files(&s->codes, s->settings.codes);
     tell_rules(s);
-    struct turn_settings settings = turn_settings_of(&s->settings);
+    struct turn_settings settings = turn_settings_of(s);
     turn_configure(s->turn, &settings);
     log_info("reloaded", "config=%s", s->config != NULL ? s->config : "-");
 }
@@ -200,6 +202,7 @@ static int load(struct server *s, struct failure *failure)
         codes_load_regions(s->engine, s->settings.regions, failure) != 0 ||
         codes_load_tables(s->engine, s->settings.codes, failure) != 0)
         return -1;
+    codes_read_files(&s->codes, s->settings.codes);
     bool is_catalogue_new = engine_effects(s->engine).is_catalogue_changed;
     tell_rules(s);
     if (store_load(s->store, s->engine, failure) != 0)
@@ -207,7 +210,7 @@ static int load(struct server *s, struct failure *failure)
     struct turn_ports ports = {.context = s, .now = server_now, .send = net_send,
                                .backlog = net_backlog, .submit = submit_batch, .ask = ask_store,
                                .committed = tell_live, .reload = ask_reload, .pack_extra = pack_extra};
-    struct turn_settings settings = turn_settings_of(&s->settings);
+    struct turn_settings settings = turn_settings_of(s);
     uint64_t random = 0;
     uint64_t next_ref = 1;
     if (getrandom(&random, sizeof random, 0) != sizeof random)
@@ -299,6 +302,7 @@ static void close_all(struct server *s)
     store_close(s->store);
     turn_free(s->turn);
     engine_free(s->engine);
+    codes_fini(&s->codes);
     close_events(s);
 }
 

@@ -8,6 +8,7 @@
 #include <event2/listener.h>
 
 #include "frame.h"
+#include "codes.h"
 #include "server.h"
 #include "store/live.h"
 #include "turn.h"
@@ -47,6 +48,7 @@ struct server {
     uint64_t next_number;
     uint32_t connection_count;
     struct engine *engine;
+    struct code_tables codes;
     struct store *store;
     struct turn *turn;
     struct live *live;

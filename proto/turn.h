@@ -32,7 +32,7 @@ struct turn_settings {
     int64_t retain_events_ms, retain_refs_ms, retain_contacts_ms; /* 0: for ever */
     uint64_t refs_max;
     uint32_t questions_max; /* that may wait for the reader */
-    const char *codes_directory; /* for reasons and labels; may be NULL */
+    const struct code_tables *codes; /* what code.list shows of the deployment's files; may be NULL */
 };
 
 /* Somebody who sends requests. */
@@ -91,11 +91,18 @@ struct call {
     struct error error;
     struct outcome outcome;
     struct query *query; /* set by a method that the reader answers */
+    bool is_job;         /* set by turn_add_job(): the answer comes later */
     int64_t now;
     uint32_t msgid;
     uint64_t ref_id, digest;
     struct call *next;
 };
+
+/* Work on the whole state that would hold the loop up: a slice a turn, at most one job's slice each.
+ * `slice` does a little and says whether that was all; then it has packed the answer, or set the
+ * call's error. `state` is given back with free(). */
+typedef bool job_slice(struct call *call, void *state, struct pack *out);
+void turn_add_job(struct call *call, void *state, job_slice *slice);
 
 enum method_flags {
     METHOD_WRITE = 1,  /* changes something; takes `ref` */
@@ -125,7 +132,7 @@ const struct method *method_find(const char *name, size_t len);
 bool call_step(struct call *call, struct command *command);
 void call_add_contact(struct call *call, const struct contact_row *row);
 uint64_t turn_random(struct turn *turn);
-const char *turn_codes(const struct turn *turn);
+const struct code_tables *turn_codes(const struct turn *turn);
 bool turn_is_draining(const struct turn *turn);
 void turn_subscribe(struct call *call, uint64_t after, const struct query_filter *filter);
 void turn_reload(struct turn *turn);

@@ -218,5 +218,5 @@ const char *daemon_refused(struct daemon *d, const char *method, const char *jso
 
 void daemon_digest(struct daemon *d, char digest[20])
 {
-    snprintf(digest, 20, "%s", member(daemon_call(d, "server.stats", "{}"), "digest"));
+    snprintf(digest, 20, "%s", member(daemon_call(d, "server.stats", "{\"digest\":true}"), "digest"));
 }

@@ -496,7 +496,7 @@ START_TEST(the_command_line_carries_an_order_to_its_end)
         {"order history 1", "评单", 0},
         {"orgs --region 4413", "法律队", 0},
         {"stats", "closed 已归档", 0},
-        {"server", "digest", 0},
+        {"server", "orders_open", 0},
         {"--json order show 1", "\"state\": \"closed\"", 0},
         {"order cancel 1", "not_found", 1},
         {"call order.get '{\"order\":5}'", "\"code\": \"not_found\"", 1},

@@ -50,7 +50,7 @@ static void compare(struct engine *e, const struct want *want, enum rank rank, u
 {
     struct candidate slow[64];
     struct candidate fast[64];
-    uint32_t slow_count = match_scan(e, want, rank, limit, slow, NULL);
+    uint32_t slow_count = match_scan(e, want, rank, limit, slow);
     uint32_t fast_count = match_find(e, want, rank, limit, fast);
     ck_assert_uint_eq(slow_count, fast_count);
     for (uint32_t i = 0; i < slow_count; i++) {

@@ -276,7 +276,7 @@ START_TEST(nearer_teams_of_the_village_that_know_the_person_score_higher)
     struct refusal refusal;
     struct candidate found[4];
     ck_assert(match_want_request(e, &r, MONDAY_9, &want, &refusal));
-    ck_assert_uint_eq(match_scan(e, &want, RANK_SCORE, 4, found, NULL), 4);
+    ck_assert_uint_eq(match_scan(e, &want, RANK_SCORE, 4, found), 4);
     ck_assert_uint_eq(found[0].org, 1);
     for (int i = 0; i < 4; i++) {
         ck_assert_uint_le(found[i].score, 1000);

@@ -1,0 +1,102 @@
+/* turn_inside.h -- shared by the files of the turn only.
+ *
+ *   turn.c            a turn from its first request to the batch, and what becomes of it
+ *   turn_session.c    who calls, making and freeing, what the methods may ask of the turn
+ *   turn_questions.c  what the reader looks up, and work that goes on slice by slice
+ *   turn_feed.c       subscriptions */
+#ifndef PAIDAN_TURN_INSIDE_H
+#define PAIDAN_TURN_INSIDE_H
+
+#include "turn.h"
+
+/* Answers that wait for a batch: (connection, length, bytes) one after the other. */
+struct held {
+    uint8_t *bytes;
+    size_t len, room;
+};
+
+/* Who wants events. It is fed from the store until it has caught up, then from each commit. */
+struct subscription {
+    uint64_t number, position; /* position: the last event it has been sent */
+    struct query_filter filter;
+    bool is_live, is_asking;
+    struct subscription *next;
+};
+
+/* The first request of each day, so that old ones can be forgotten by number. */
+struct ref_day {
+    int64_t day;
+    uint64_t first_id;
+};
+
+struct turn {
+    struct engine *engine;
+    struct turn_ports ports;
+    struct turn_settings settings;
+    struct arena arena;
+    struct refs refs;
+    uint64_t next_ref, random, next_subscription;
+    struct ref_day *ref_days;
+    uint32_t ref_day_count;
+
+    struct session *sessions;
+    struct map session_places; /* connection number to place in `session_table` */
+    struct pool session_table; /* of pointers to sessions */
+    struct call *calls, **calls_end; /* of this turn, in the sequence they came */
+    struct query *questions;         /* to be asked when the turn ends */
+    struct pack pack;
+
+    struct batch batches[2];
+    struct batch *gathering, *flying; /* flying: with the writer, or NULL */
+    struct held held[2], fresh;       /* held[i] belongs to batches[i] */
+    uint64_t last_number, published;  /* published: the last event told to subscribers */
+    uint32_t questions_open;
+    struct job *jobs; /* the newest first; each turn works on the oldest */
+    uint32_t job_count;
+    int64_t purged_at;
+    bool is_draining;
+    struct turn_counts counts;
+};
+
+/* A method that works through the whole state, slice by slice. */
+struct job {
+    uint64_t connection;
+    uint32_t msgid;
+    const struct method *method;
+    void *state;
+    job_slice *slice;
+    struct job *next;
+};
+
+/* What the turn must remember while the reader looks something up. */
+struct asked {
+    uint64_t connection, digest, subscription;
+    uint32_t msgid;
+    const struct method *method;
+    char principal[ACTOR_BYTES_MAX + 1], ref[130];
+};
+
+/* turn.c */
+void held_add(struct held *held, uint64_t connection, const uint8_t *bytes, size_t len);
+void begin_answer(struct pack *pack, uint32_t msgid); /* [1, msgid, and error and result to come */
+void answer_error(struct turn *t, struct held *held, uint64_t connection, uint32_t msgid,
+                  const struct error *error);
+
+/* turn_session.c */
+struct session *find_session(struct turn *t, uint64_t connection);
+void remember_day(struct turn *t, uint64_t id, int64_t at);
+
+/* turn_questions.c */
+void ask(struct turn *t, struct query *q, const struct asked *asked);
+void ask_ref(struct turn *t, const struct call *call);
+void ask_questions(struct turn *t, uint64_t barrier);
+void answer_query(struct turn *t, struct query *q);
+void work_on_job(struct turn *t, int64_t now);
+
+/* turn_feed.c */
+void drop_subscriptions(struct session *s);
+void publish(struct turn *t, const struct batch *batch);
+void catch_up_all(struct turn *t);
+void feed(struct turn *t, const struct asked *asked, const struct query *q);
+
+#endif

@@ -1,0 +1,127 @@
+/* turn_questions.c -- what the reader looks up for a request, and work in slices. */
+#include "turn_inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void ask(struct turn *t, struct query *q, const struct asked *asked)
+{
+    struct asked *kept = must_alloc(1, sizeof *kept);
+    *kept = *asked;
+    q->context = kept;
+    q->link = t->questions;
+    t->questions = q;
+    t->questions_open++;
+}
+
+/* A request whose ref was seen before: the row decides whether it is the same. */
+void ask_ref(struct turn *t, const struct call *call)
+{
+    struct query *q = query_new(QUERY_REF);
+    struct asked asked = {.connection = call->session->connection,
+                          .digest = call->digest,
+                          .msgid = call->msgid};
+    q->ref_id = call->ref_id;
+    snprintf(asked.principal, sizeof asked.principal, "%s", call->session->principal);
+    snprintf(asked.ref, sizeof asked.ref, "%s", call->args.text[P_REF]);
+    ask(t, q, &asked);
+}
+
+void turn_add_job(struct call *call, void *state, job_slice *slice)
+{
+    struct turn *t = call->turn;
+    struct job *job = must_alloc(1, sizeof *job);
+    *job = (struct job){.connection = call->session->connection, .msgid = call->msgid,
+                        .method = call->method, .state = state, .slice = slice, .next = t->jobs};
+    t->jobs = job;
+    t->job_count++;
+    call->is_job = true;
+}
+
+void work_on_job(struct turn *t, int64_t now)
+{
+    struct job **at = &t->jobs;
+    if (t->jobs == NULL)
+        return;
+    while ((*at)->next != NULL)
+        at = &(*at)->next;
+    struct job *job = *at;
+    struct call call = {.turn = t, .engine = t->engine, .method = job->method, .now = now,
+                        .session = find_session(t, job->connection)};
+    begin_answer(&t->pack, job->msgid);
+    pack_nil(&t->pack);
+    if (call.session != NULL && !job->slice(&call, job->state, &t->pack))
+        return;
+    if (call.error.code != REFUSAL_NONE)
+        answer_error(t, &t->fresh, job->connection, job->msgid, &call.error);
+    else if (call.session != NULL)
+        held_add(&t->fresh, job->connection, t->pack.bytes, t->pack.len);
+    *at = NULL;
+    t->job_count--;
+    free(job->state);
+    free(job);
+}
+
+void ask_questions(struct turn *t, uint64_t barrier)
+{
+    struct query *reversed = NULL;
+    while (t->questions != NULL) {
+        struct query *q = t->questions;
+        t->questions = q->link;
+        q->link = reversed;
+        reversed = q;
+    }
+    while (reversed != NULL) {
+        struct query *q = reversed;
+        reversed = q->link;
+        q->barrier = barrier;
+        t->ports.ask(t->ports.context, q);
+    }
+}
+
+static void answer_ref(struct turn *t, const struct asked *asked, const struct query *q)
+{
+    struct error error;
+    bool is_ours = q->is_found && strcmp(q->ref.caller, asked->principal) == 0 &&
+                   strcmp(q->ref.ref, asked->ref) == 0;
+    if (!is_ours) {
+        error_set(&error, REFUSAL_UNAVAILABLE, "ref", "the earlier answer cannot be read");
+        answer_error(t, &t->fresh, asked->connection, asked->msgid, &error);
+    } else if (q->ref.digest != asked->digest) {
+        error_set(&error, REFUSAL_CONFLICT, "ref", "%s", "");
+        answer_error(t, &t->fresh, asked->connection, asked->msgid, &error);
+    } else {
+        begin_answer(&t->pack, asked->msgid);
+        pack_nil(&t->pack);
+        pack_raw(&t->pack, q->ref.answer, q->ref.answer_bytes);
+        held_add(&t->fresh, asked->connection, t->pack.bytes, t->pack.len);
+    }
+}
+
+void answer_query(struct turn *t, struct query *q)
+{
+    struct asked *asked = q->context;
+    struct session *s = find_session(t, asked->connection);
+    struct call call = {.turn = t, .engine = t->engine, .session = s, .method = asked->method};
+    if (q->failure.exit_code != 0 && asked->subscription == 0) {
+        error_set(&call.error, REFUSAL_UNAVAILABLE, NULL, "%s", q->failure.text);
+        answer_error(t, &t->fresh, asked->connection, asked->msgid, &call.error);
+    } else if (asked->subscription != 0) {
+        feed(t, asked, q);
+    } else if (q->kind == QUERY_REF) {
+        answer_ref(t, asked, q);
+    } else {
+        begin_answer(&t->pack, asked->msgid);
+        pack_nil(&t->pack);
+        asked->method->answered(&call, q, &t->pack);
+        if (call.error.code != REFUSAL_NONE)
+            answer_error(t, &t->fresh, asked->connection, asked->msgid, &call.error);
+        else
+            held_add(&t->fresh, asked->connection, t->pack.bytes, t->pack.len);
+    }
+    free((void *)(uintptr_t)q->filter.regions);
+    free(asked);
+    query_free(q);
+    t->questions_open--;
+}

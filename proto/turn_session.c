@@ -1,0 +1,165 @@
+/* turn_session.c -- who calls, making and freeing a turn, and what methods may ask of it. */
+#include "turn_inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct turn *turn_new(struct engine *engine, const struct turn_ports *ports,
+                      const struct turn_settings *settings, uint64_t random_key)
+{
+    struct turn *t = must_alloc(1, sizeof *t);
+    t->engine = engine;
+    t->ports = *ports;
+    t->settings = *settings;
+    t->random = random_key;
+    t->calls_end = &t->calls;
+    t->gathering = &t->batches[0];
+    t->last_number = 1;
+    t->gathering->number = 1;
+    t->next_ref = 1;
+    refs_init(&t->refs, random_key);
+    pool_init(&t->session_table, sizeof(struct session *));
+    return t;
+}
+
+void turn_free(struct turn *t)
+{
+    if (t == NULL)
+        return;
+    while (t->sessions != NULL)
+        turn_disconnect(t, t->sessions);
+    while (t->jobs != NULL) {
+        struct job *next = t->jobs->next;
+        free(t->jobs->state);
+        free(t->jobs);
+        t->jobs = next;
+    }
+    map_fini(&t->session_places);
+    pool_fini(&t->session_table);
+    arena_fini(&t->arena);
+    refs_fini(&t->refs);
+    free(t->ref_days);
+    pack_fini(&t->pack);
+    for (int i = 0; i < 2; i++) {
+        batch_fini(&t->batches[i]);
+        free(t->held[i].bytes);
+    }
+    free(t->fresh.bytes);
+    free(t);
+}
+
+void turn_configure(struct turn *t, const struct turn_settings *settings)
+{
+    t->settings = *settings;
+}
+
+struct engine *turn_engine(struct turn *t)
+{
+    return t->engine;
+}
+
+void remember_day(struct turn *t, uint64_t id, int64_t at)
+{
+    int64_t day = at / DAY_MS;
+    if (t->ref_day_count != 0 && t->ref_days[t->ref_day_count - 1].day >= day)
+        return;
+    t->ref_days = must_realloc(t->ref_days, t->ref_day_count + 1, sizeof *t->ref_days);
+    t->ref_days[t->ref_day_count++] = (struct ref_day){.day = day, .first_id = id};
+}
+
+void turn_load_ref(void *context, const char *caller, const char *ref, uint64_t id, int64_t at)
+{
+    struct turn *t = context;
+    refs_add(&t->refs, caller, ref, id);
+    remember_day(t, id, at);
+}
+
+void turn_load_done(struct turn *t, uint64_t next_ref)
+{
+    t->next_ref = next_ref;
+    t->published = engine_counters(t->engine).event - 1;
+}
+
+struct session *turn_connect(struct turn *t, uint64_t connection, const char *principal)
+{
+    struct session *s = must_alloc(1, sizeof *s);
+    s->connection = connection;
+    snprintf(s->principal, sizeof s->principal, "%s", principal);
+    snprintf(s->actor, sizeof s->actor, "%s", principal);
+    s->next = t->sessions;
+    if (s->next != NULL)
+        s->next->prev = s;
+    t->sessions = s;
+    s->place = pool_take(&t->session_table);
+    *(struct session **)pool_at(&t->session_table, s->place) = s;
+    map_put(&t->session_places, connection, s->place);
+    return s;
+}
+
+void turn_disconnect(struct turn *t, struct session *session)
+{
+    if (session->prev != NULL)
+        session->prev->next = session->next;
+    else
+        t->sessions = session->next;
+    if (session->next != NULL)
+        session->next->prev = session->prev;
+    map_remove(&t->session_places, session->connection);
+    pool_give(&t->session_table, session->place);
+    drop_subscriptions(session);
+    free(session);
+}
+
+struct session *find_session(struct turn *t, uint64_t connection)
+{
+    uint32_t place = map_get(&t->session_places, connection);
+    return place != SLOT_NONE ? *(struct session **)pool_at(&t->session_table, place) : NULL;
+}
+
+bool call_step(struct call *call, struct command *command)
+{
+    command->actor = call->session->actor;
+    if (arg_has(&call->args, P_REASON))
+        command->reason = call->args.text[P_REASON];
+    call->outcome = engine_step(call->engine, command, call->now);
+    if (call->outcome.refusal.code == REFUSAL_NONE)
+        return true;
+    error_from_refusal(&call->error, &call->outcome.refusal);
+    return false;
+}
+
+void call_add_contact(struct call *call, const struct contact_row *row)
+{
+    batch_add_contact(call->turn->gathering, row);
+}
+
+uint64_t turn_random(struct turn *t)
+{
+    return t->random = hash64(t->random + UINT64_C(0x9e3779b97f4a7c15));
+}
+
+const struct code_tables *turn_codes(const struct turn *t)
+{
+    return t->settings.codes;
+}
+
+bool turn_is_draining(const struct turn *t)
+{
+    return t->is_draining;
+}
+
+void turn_reload(struct turn *t)
+{
+    t->ports.reload(t->ports.context);
+}
+
+void turn_pack_extra(struct turn *t, struct pack *pack)
+{
+    t->ports.pack_extra(t->ports.context, pack);
+}
+
+struct arena *turn_arena(struct turn *t)
+{
+    return &t->arena;
+}

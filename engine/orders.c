@@ -371,7 +371,8 @@ struct refusal request_order(struct engine *e, const struct command *c, int64_t 
     if (c->op == OP_PLACE)
         return place(e, c, now, outcome);
     uint32_t slot = map_get(&e->order_ids, c->order);
-    if (slot == SLOT_NONE && c->op == OP_NOTE_CONTACT && c->u.contact != EVENT_CONTACT_PUT) {
+    if (slot == SLOT_NONE && c->op == OP_NOTE_CONTACT && c->u.contact != EVENT_CONTACT_PUT &&
+        (c->order & ((UINT64_C(1) << SEQUENCE_BITS) - 1)) < e->next.order) {
         emit(e, c->u.contact, c, now)->order = c->order; /* an ended order's data are looked at */
         return REFUSED_NOT;
     }

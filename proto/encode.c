@@ -37,7 +37,10 @@ static int32_t rounded(int32_t e7)
 
 static void pack_wish(struct pack *pack, const struct engine *engine, const struct order *o)
 {
+    uint32_t region = engine_region_find(engine, o->region);
     pack_key_uint(pack, "region", o->region);
+    if (region != SLOT_NONE)
+        pack_key_text(pack, "region_name", engine_region_slot(engine, region)->name);
     pack_key_uint(pack, "county", o->county);
     pack_key_text(pack, "category", engine_catalogue(engine)->skills[o->category].name);
     pack_skills(pack, "skills", engine, &o->skills);

@@ -33,7 +33,7 @@ static int run_watch(const char *server, int argc, char **argv, bool is_json);
 static int run_complete(const char *server, int argc, char **argv, bool is_json);
 static int run_import(const char *server, int argc, char **argv, bool is_json);
 
-#define ORDER_COLUMNS "order state priority category region level headcount covered due_at"
+#define ORDER_COLUMNS "order state priority category region region_name level headcount covered due_at"
 
 static const struct verb verbs[] = {
     {"order place", "order.place", {NULL}, NULL, "place an order: --region --category [--lat --lon --mode …] [--contact_name --contact_phone --contact_address --note]", NULL},
@@ -51,7 +51,7 @@ static const struct verb verbs[] = {
     {"explain", "match.explain", {"order", "org"}, NULL, "why an organisation fits, or why not", NULL},
     {"dispatch", "order.dispatch", {"order", "orgs..."}, NULL, "put an order before organisations, or --mode auto, or --short true", NULL},
     {"batch", "dispatch.batch", {"region"}, "order org people score distance_m start_at", "assign a region's ready orders together [--dry_run true]", NULL},
-    {"inbox", "offer.list", {"org"}, "offer order state priority category people start_at expires_at", "an organisation's live offers", NULL},
+    {"inbox", "offer.list", {"org"}, "offer order state priority category region_name people start_at expires_at", "an organisation's live offers", NULL},
     {"accept", "offer.accept", {"offer", "people"}, NULL, "take an offer", NULL},
     {"decline", "offer.decline", {"offer", "reason"}, NULL, "not this time; reasons: paidan call code.list '{\"list\":\"reasons\"}'", NULL},
     {"start", "service.start", {"offer"}, NULL, "service begins", NULL},

@@ -15,7 +15,7 @@
 
 #include "store_inside.h"
 
-#define LOG_BYTES_MAX (64 << 20) /* of the write-ahead log before the writer checkpoints */
+#define LOG_PAGES_MAX 4096 /* of the write-ahead log before the writer checkpoints: 16 MiB */
 
 static int sync_directory(const char *directory, struct failure *failure)
 {
@@ -63,6 +63,16 @@ static int refuse_lost_log(const char *path, struct failure *failure)
     return failure_set(failure, EX_DATAERR, "%s is empty but %s is not: restore a backup", path, log);
 }
 
+/* After each commit, on the writer's thread: how long the log is now. */
+static int on_commit(void *context, sqlite3 *db, const char *name, int pages)
+{
+    struct store *s = context;
+    (void)db;
+    (void)name;
+    s->log_pages = pages;
+    return SQLITE_OK;
+}
+
 int store_open(const struct store_options *options, struct store **store, struct failure *failure)
 {
     struct store *s = must_alloc(1, sizeof *s);
@@ -83,6 +93,7 @@ int store_open(const struct store_options *options, struct store **store, struct
         store_close(s);
         return -1;
     }
+    sqlite3_wal_hook(s->writer_db, on_commit, s);
     *store = s;
     return 0;
 }
@@ -138,8 +149,8 @@ static void *writer_main(void *context)
         pthread_cond_signal(&s->questions);
         pthread_mutex_unlock(&s->mutex);
         s->options.wake(s->options.context);
-        if (rc == 0 && log_bytes > LOG_BYTES_MAX)
-            sqlite3_wal_checkpoint_v2(s->writer_db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+        if (rc == 0 && s->log_pages > LOG_PAGES_MAX) /* passive: it waits for no reader */
+            sqlite3_wal_checkpoint_v2(s->writer_db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
         pthread_mutex_lock(&s->mutex);
     }
     pthread_mutex_unlock(&s->mutex);

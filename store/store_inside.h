@@ -14,6 +14,7 @@ struct store {
     struct writer *writer;
     pthread_t writer_thread, reader_thread;
     bool has_writer, has_reader;
+    int log_pages; /* writer thread only */
 
     pthread_mutex_t mutex; /* guards all below */
     pthread_cond_t work, questions, done;

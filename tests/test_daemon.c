@@ -264,6 +264,48 @@ START_TEST(bad_frames_end_their_connection_and_no_other)
 }
 END_TEST
 
+/* Pipelines orders, kills the daemon in the middle, and looks whether what was acknowledged is there. */
+START_TEST(kills_under_load_lose_nothing_that_was_acknowledged)
+{
+    enum { CYCLES = 5, ORDERS = 400 };
+    struct daemon d = daemon_start(NULL);
+    struct client_message m;
+    static int64_t acknowledged[CYCLES * ORDERS];
+    char json[200];
+    for (int cycle = 0; cycle < CYCLES; cycle++) {
+        uint32_t first = 0;
+        for (int i = 0; i < ORDERS; i++) {
+            char ref[32];
+            uint32_t msgid = 0;
+            struct pack *pack = client_begin(d.client, "order.place");
+            snprintf(ref, sizeof ref, "c%d-%d", cycle, i);
+            pack_map(pack);
+            pack_key_text(pack, "ref", ref);
+            pack_key_uint(pack, "region", 441302001001);
+            pack_key_text(pack, "category", "legal_aid");
+            pack_close(pack);
+            ck_assert_int_eq(client_send(d.client, &msgid), 0);
+            first = i == 0 ? msgid : first;
+        }
+        for (int i = 0; i < 50 + cycle * 70; i++) { /* some answers, then the power goes */
+            ck_assert_int_eq(client_receive(d.client, 20000, &m), 1);
+            acknowledged[cycle * ORDERS + (int)(m.msgid - first)] = member_number(m.result, "order");
+        }
+        daemon_kill(&d);
+        daemon_again(&d, NULL);
+    }
+    for (int i = 0; i < CYCLES * ORDERS; i++) {
+        snprintf(json, sizeof json, "{\"ref\":\"c%d-%d\",\"region\":441302001001,\"category\":\"legal_aid\"}",
+                 i / ORDERS, i % ORDERS);
+        int64_t order = daemon_number(&d, "order.place", json, "order");
+        if (acknowledged[i] != 0)
+            ck_assert_int_eq(order, acknowledged[i]); /* the same order, not another */
+    }
+    ck_assert_int_eq(daemon_number(&d, "server.stats", "{}", "orders_open"), CYCLES * ORDERS);
+    daemon_end(&d);
+}
+END_TEST
+
 START_TEST(a_flood_of_questions_is_refused_not_gathered)
 {
     struct daemon d = daemon_start((const char *const[]){"--questions_max", "5", NULL});
@@ -582,6 +624,7 @@ Suite *suite_daemon(void)
     tcase_add_test(t, a_ref_makes_a_write_safe_to_repeat);
     tcase_add_test(t, bad_requests_are_refused_by_name_and_change_nothing);
     tcase_add_test(t, bad_frames_end_their_connection_and_no_other);
+    tcase_add_test(t, kills_under_load_lose_nothing_that_was_acknowledged);
     tcase_add_test(t, a_flood_of_questions_is_refused_not_gathered);
     tcase_add_test(t, subscribers_get_each_event_once_and_in_order);
     tcase_add_test(t, a_drain_refuses_new_orders_and_ends_well);

@@ -1,6 +1,7 @@
 /* The index against the definition: over random worlds that change, both give the same list. */
 #include <string.h>
 
+#include "engine/state.h"
 #include "world.h"
 
 /* A random organisation: mostly around the villages, some far off, near a pole or the date line. */
@@ -115,6 +116,26 @@ START_TEST(the_index_agrees_with_the_definition)
 }
 END_TEST
 
+/* The canary: an organisation that the index forgot is noticed. */
+START_TEST(a_stale_index_is_noticed)
+{
+    struct engine *e = world_new();
+    struct org_request g = world_org(e, 1, "legal_aid");
+    struct order_request o = world_order(e, "legal_aid");
+    struct want want;
+    struct refusal refusal;
+    struct candidate found[1];
+    world_put(e, &g);
+    const struct org *org = engine_org(e, 1);
+    struct index_place place = {.lat = org->lat, .lon = org->lon, .reach_m = org->reach_m};
+    ck_assert(match_want_request(e, &o, MONDAY_9, &want, &refusal));
+    ck_assert_uint_eq(match_find(e, &want, RANK_SCORE, 1, found), 1);
+    index_remove(&e->index, map_get(&e->org_ids, 1), place, &org->skills);
+    ck_assert_uint_ne(match_find(e, &want, RANK_SCORE, 1, found),
+                      match_scan(e, &want, RANK_SCORE, 1, found));
+}
+END_TEST
+
 Suite *suite_index(void);
 Suite *suite_index(void)
 {
@@ -122,6 +143,7 @@ Suite *suite_index(void)
     TCase *t = tcase_create("index");
     tcase_set_timeout(t, 300);
     tcase_add_loop_test(t, the_index_agrees_with_the_definition, 0, 8);
+    tcase_add_test(t, a_stale_index_is_noticed);
     suite_add_tcase(s, t);
     return s;
 }

@@ -102,6 +102,26 @@ START_TEST(each_method_is_whole)
 }
 END_TEST
 
+/* The guard of purity, with the bug planted: an engine that reads the clock. */
+START_TEST(an_impure_engine_is_caught)
+{
+    char directory[] = "/tmp/paidan-impure.XXXXXX";
+    char command[900];
+    const char *build = getenv("BUILD") != NULL ? getenv("BUILD") : "build";
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    snprintf(command, sizeof command, "mkdir %s/engine && cp %s/engine/*.o %s/engine/ && sh tests/purity.sh %s",
+             directory, build, directory, directory);
+    ck_assert_int_eq(system(command), 0);
+    snprintf(command, sizeof command,
+             "echo 'long time(long *); long when(void); long when(void) { return time(0); }' | "
+             "cc -c -x c - -o %s/engine/impure.o && sh tests/purity.sh %s 2>&1 | grep -q 'the engine wants time'",
+             directory, directory);
+    ck_assert_int_eq(system(command), 0);
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 struct rows {
     int count;
     char first[64];
@@ -170,6 +190,7 @@ Suite *suite_wire(void)
     tcase_add_loop_test(t, random_bytes_never_hurt, 0, 4);
     tcase_add_test(t, only_utf_8_is_text);
     tcase_add_test(t, each_method_is_whole);
+    tcase_add_test(t, an_impure_engine_is_caught);
     tcase_add_loop_test(t, a_table_is_read_or_the_line_is_named, 0, (int)ARRAY_LEN(files));
     suite_add_tcase(s, t);
     return s;

@@ -1,0 +1,1 @@
+int bench_lifecycle(int c, char **v); int bench_lifecycle(int c, char **v) {(void)c;(void)v;return 1;}

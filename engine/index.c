@@ -1,5 +1,7 @@
 #include "index.h"
 
+#include <stdlib.h>
+
 #include "geo.h"
 
 /* Cells of level n are 2^n units of 1e-7 degrees wide; the lowest is about 220 m. */
@@ -24,45 +26,51 @@ static uint64_t list_key(int level, int32_t lat_cell, int32_t lon_cell, int skil
 void index_init(struct index *index)
 {
     *index = (struct index){.lists = {0}};
-    pool_init(&index->buckets, sizeof(struct slots));
+    pool_init(&index->buckets, sizeof(struct index_list));
 }
 
 void index_fini(struct index *index)
 {
     for (uint32_t i = 0; i < index->buckets.used; i++)
-        slots_fini(pool_at(&index->buckets, i));
+        free(((struct index_list *)pool_at(&index->buckets, i))->entries);
     pool_fini(&index->buckets);
     map_fini(&index->lists);
 }
 
-static struct slots *list_at(const struct index *index, uint64_t key)
+static struct index_list *list_at(const struct index *index, uint64_t key)
 {
     uint32_t slot = map_get(&index->lists, key);
     return slot == SLOT_NONE ? NULL : pool_at(&index->buckets, slot);
 }
 
-static void list_add(struct index *index, uint64_t key, uint32_t org)
+static void list_add(struct index *index, uint64_t key, struct index_entry entry)
 {
     uint32_t slot = map_get(&index->lists, key);
     if (slot == SLOT_NONE) {
         slot = pool_take(&index->buckets);
         map_put(&index->lists, key, slot);
     }
-    slots_add(pool_at(&index->buckets, slot), org);
+    struct index_list *list = pool_at(&index->buckets, slot);
+    if (list->count == list->room) {
+        list->room = list->room != 0 ? list->room * 2 : 4;
+        list->entries = must_realloc(list->entries, list->room, sizeof entry);
+    }
+    list->entries[list->count++] = entry;
 }
 
-static void list_remove(struct index *index, uint64_t key, uint32_t org)
+static void list_remove(struct index *index, uint64_t key, struct index_entry entry)
 {
     uint32_t slot = map_get(&index->lists, key);
     must(slot != SLOT_NONE);
-    struct slots *list = pool_at(&index->buckets, slot);
+    struct index_list *list = pool_at(&index->buckets, slot);
     uint32_t i = 0;
-    while (i < list->count && list->items[i] != org)
+    while (i < list->count && list->entries[i].org != entry.org)
         i++;
     must(i < list->count);
-    list->items[i] = list->items[--list->count];
+    list->entries[i] = list->entries[--list->count];
     if (list->count == 0) {
-        slots_fini(list);
+        free(list->entries);
+        *list = (struct index_list){.count = 0};
         pool_give(&index->buckets, slot);
         map_remove(&index->lists, key);
     }
@@ -98,14 +106,15 @@ static struct cells cells_of(struct index_place place)
 
 static void change(struct index *index, uint32_t org, struct index_place place,
                    const struct skillset *skills,
-                   void (*apply)(struct index *index, uint64_t key, uint32_t org))
+                   void (*apply)(struct index *index, uint64_t key, struct index_entry entry))
 {
     struct cells cells = cells_of(place);
+    struct index_entry entry = {.org = org, .reach_m = place.reach_m, .lat = place.lat, .lon = place.lon};
     SKILLSET_EACH(skills, skill) {
-        apply(index, list_key(LEVEL_EVERYWHERE, 0, 0, skill), org);
+        apply(index, list_key(LEVEL_EVERYWHERE, 0, 0, skill), entry);
         for (int32_t lat = cells.lat_from; lat <= cells.lat_to; lat++)
             for (int32_t lon = cells.lon_from; lon <= cells.lon_to; lon++)
-                apply(index, list_key(cells.level, lat, lon, skill), org);
+                apply(index, list_key(cells.level, lat, lon, skill), entry);
     }
 }
 
@@ -121,52 +130,95 @@ void index_remove(struct index *index, uint32_t org, struct index_place place,
     change(index, org, place, skills, list_remove);
 }
 
-static uint64_t visit_list(const struct index *index, uint64_t key,
-                           void (*visit)(uint32_t org, void *context), void *context)
+/* What a visit asks of each entry before it calls. */
+struct asking {
+    int32_t lat, lon;
+    uint32_t reach_percent;
+    uint64_t most_mm;
+    int64_t lon_degree_mm; /* a lower bound near the place; 0: not to be used */
+    void (*visit)(uint32_t org, void *context); /* NULL: only count */
+    void *context;
+};
+
+#define NEAR_MM UINT64_C(300000000) /* within so much, latitudes differ by less than 3 degrees */
+#define LAT_DEGREE_MIN_MM 110500000 /* a degree of latitude is nowhere shorter */
+
+static struct asking asking_of(int32_t lat, int32_t lon, uint32_t reach_percent, uint64_t most_mm)
 {
-    const struct slots *list = list_at(index, key);
+    struct asking a = {.lat = lat, .lon = lon, .reach_percent = reach_percent, .most_mm = most_mm};
+    int32_t edge = (lat < 0 ? -lat : lat) + 30000000;
+    int64_t lat_degree = 0;
+    if (edge < LAT_EVEN)
+        geo_degree_mm(edge, &lat_degree, &a.lon_degree_mm);
+    return a;
+}
+
+/* Whether the place may be within the entry's reach: a box around the true circle. */
+static bool may_reach(const struct asking *a, const struct index_entry *entry)
+{
+    uint64_t reach_mm = (uint64_t)entry->reach_m * 10 * a->reach_percent;
+    reach_mm = reach_mm < a->most_mm ? reach_mm : a->most_mm;
+    if (reach_mm > NEAR_MM || a->lon_degree_mm == 0)
+        return true;
+    uint64_t dlat = (uint64_t)llabs((int64_t)entry->lat - a->lat);
+    uint64_t dlon = (uint64_t)llabs((int64_t)entry->lon - a->lon);
+    if (dlat * LAT_DEGREE_MIN_MM / 10000000 > reach_mm)
+        return false;
+    return dlon > LON_MAX /* across the date line */ ||
+           dlon * (uint64_t)a->lon_degree_mm / 10000000 <= reach_mm;
+}
+
+static uint64_t visit_list(const struct index *index, uint64_t key, const struct asking *a)
+{
+    const struct index_list *list = list_at(index, key);
     if (list == NULL)
         return 0;
-    for (uint32_t i = 0; visit != NULL && i < list->count; i++)
-        visit(list->items[i], context);
+    for (uint32_t i = 0; a->visit != NULL && i < list->count; i++)
+        if (may_reach(a, &list->entries[i]))
+            a->visit(list->entries[i].org, a->context);
     return list->count;
 }
 
-/* Visits the lists of one place, or only counts them when `visit` is NULL. */
-static uint64_t walk_place(const struct index *index, int32_t lat, int32_t lon,
-                           uint32_t reach_percent, int skill,
-                           void (*visit)(uint32_t org, void *context), void *context)
+/* Visits the lists of one place; answers how many entries they have. */
+static uint64_t walk_place(const struct index *index, const struct asking *a, int skill)
 {
-    int32_t around = reach_percent > 100 ? 1 : 0;
-    uint64_t count = visit_list(index, list_key(LEVEL_ODD, 0, 0, skill), visit, context);
+    int32_t around = a->reach_percent > 100 ? 1 : 0;
+    uint64_t count = visit_list(index, list_key(LEVEL_ODD, 0, 0, skill), a);
     for (int level = LEVEL_MIN; level <= LEVEL_MAX; level++)
         for (int32_t dlat = -around; dlat <= around; dlat++)
             for (int32_t dlon = -around; dlon <= around; dlon++)
                 count += visit_list(
-                    index, list_key(level, (lat >> level) + dlat, (lon >> level) + dlon, skill),
-                    visit, context);
+                    index, list_key(level, (a->lat >> level) + dlat, (a->lon >> level) + dlon, skill), a);
     return count;
 }
 
 void index_visit_place(const struct index *index, int32_t lat, int32_t lon, uint32_t reach_percent,
-                       int skill, void (*visit)(uint32_t org, void *context), void *context)
+                       uint64_t most_mm, int skill, void (*visit)(uint32_t org, void *context),
+                       void *context)
 {
-    walk_place(index, lat, lon, reach_percent, skill, visit, context);
+    struct asking a = asking_of(lat, lon, reach_percent, most_mm);
+    a.visit = visit;
+    a.context = context;
+    walk_place(index, &a, skill);
 }
 
 uint64_t index_count_place(const struct index *index, int32_t lat, int32_t lon,
                            uint32_t reach_percent, int skill)
 {
-    return walk_place(index, lat, lon, reach_percent, skill, NULL, NULL);
+    struct asking a = {.lat = lat, .lon = lon, .reach_percent = reach_percent};
+    return walk_place(index, &a, skill);
 }
 
 void index_visit_all(const struct index *index, int skill,
                      void (*visit)(uint32_t org, void *context), void *context)
 {
-    visit_list(index, list_key(LEVEL_EVERYWHERE, 0, 0, skill), visit, context);
+    const struct index_list *list = list_at(index, list_key(LEVEL_EVERYWHERE, 0, 0, skill));
+    for (uint32_t i = 0; list != NULL && i < list->count; i++)
+        visit(list->entries[i].org, context);
 }
 
 uint64_t index_count_all(const struct index *index, int skill)
 {
-    return visit_list(index, list_key(LEVEL_EVERYWHERE, 0, 0, skill), NULL, NULL);
+    const struct index_list *list = list_at(index, list_key(LEVEL_EVERYWHERE, 0, 0, skill));
+    return list != NULL ? list->count : 0;
 }

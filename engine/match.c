@@ -363,6 +363,8 @@ static void search_visit(uint32_t slot, void *context)
     if (org->mark == s->mark)
         return;
     org->mark = s->mark;
+    if (!skillset_within(&s->want->skills, &org->skills))
+        return; /* the commonest reason, and the cheapest to see */
     struct candidate candidate;
     if (match_try(s->engine, s->want, org, &candidate) != MISFIT_NONE)
         return;
@@ -388,8 +390,10 @@ uint32_t match_find(struct engine *e, const struct want *want, enum rank rank, u
     bool is_anywhere = want->is_remote || (want->waived & WAIVE_REACH) != 0;
     int rarest = -1;
     uint64_t fewest = UINT64_MAX;
+    bool has_one = skillset_next(&want->skills, skillset_next(&want->skills, 0) + 1) < 0;
     SKILLSET_EACH(&want->skills, skill) {
-        uint64_t count = is_anywhere ? index_count_all(&e->index, skill)
+        uint64_t count = has_one ? 0 /* nothing to choose */
+                         : is_anywhere ? index_count_all(&e->index, skill)
                                      : index_count_place(&e->index, want->lat, want->lon,
                                                          want->reach_percent, skill);
         if (count < fewest) {
@@ -403,8 +407,8 @@ uint32_t match_find(struct engine *e, const struct want *want, enum rank rank, u
     if (is_anywhere)
         index_visit_all(&e->index, rarest, search_visit, &s);
     else
-        index_visit_place(&e->index, want->lat, want->lon, want->reach_percent, rarest,
-                          search_visit, &s);
+        index_visit_place(&e->index, want->lat, want->lon, want->reach_percent,
+                          want->max_distance_mm, rarest, search_visit, &s);
     return best_sort(&s.best);
 }
 

@@ -46,7 +46,8 @@ uint64_t isqrt64(uint64_t square)
     return root;
 }
 
-int64_t geo_distance_mm(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b)
+/* The square of the distance; false when it is DISTANCE_FAR or more. */
+static bool square_of(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b, uint64_t *square)
 {
     int64_t lat_degree = 0;
     int64_t lon_degree = 0;
@@ -61,6 +62,23 @@ int64_t geo_distance_mm(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon
     int64_t east = dlon * lon_degree / E7;
     const int64_t leg_max = INT64_C(2147483647); /* so that both squares fit together */
     if (north > leg_max || north < -leg_max || east > leg_max || east < -leg_max)
+        return false;
+    *square = (uint64_t)(north * north) + (uint64_t)(east * east);
+    return true;
+}
+
+int64_t geo_distance_mm(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b)
+{
+    uint64_t square = 0;
+    if (!square_of(lat_a, lon_a, lat_b, lon_b, &square))
         return DISTANCE_FAR;
-    return (int64_t)isqrt64((uint64_t)(north * north) + (uint64_t)(east * east));
+    return (int64_t)isqrt64(square);
+}
+
+bool geo_is_within(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b, uint64_t limit_mm)
+{
+    uint64_t square = 0;
+    if (limit_mm >= (uint64_t)DISTANCE_FAR)
+        return true;
+    return square_of(lat_a, lon_a, lat_b, lon_b, &square) && square < (limit_mm + 1) * (limit_mm + 1);
 }

@@ -165,16 +165,18 @@ enum misfit match_try(const struct engine *e, const struct want *want, const str
                       struct candidate *candidate)
 {
     *candidate = (struct candidate){.org = org->id, .start_at = -1};
-    if (!want->is_remote)
-        candidate->distance_mm = geo_distance_mm(want->lat, want->lon, org->lat, org->lon);
     enum misfit misfit = try_standing(e, want, org);
     if (misfit != MISFIT_NONE)
         return misfit;
     if (!want->is_remote && (want->waived & WAIVE_REACH) == 0 &&
-        (uint64_t)candidate->distance_mm > reach_mm(want, org))
+        !geo_is_within(want->lat, want->lon, org->lat, org->lon, reach_mm(want, org)))
         return MISFIT_OUT_OF_REACH;
     misfit = find_start(e, want, org, candidate);
-    return misfit != MISFIT_NONE ? misfit : asked_before(e, want, org);
+    if (misfit == MISFIT_NONE)
+        misfit = asked_before(e, want, org);
+    if (misfit == MISFIT_NONE && !want->is_remote)
+        candidate->distance_mm = geo_distance_mm(want->lat, want->lon, org->lat, org->lon);
+    return misfit;
 }
 
 static uint32_t part_proximity(const struct engine *e, const struct want *want,

@@ -42,8 +42,7 @@ struct want match_want(const struct engine *engine, const struct order *order, i
 bool match_want_request(const struct engine *engine, const struct order_request *request,
                         int64_t now, struct want *want, struct refusal *refusal);
 
-/* MISFIT_NONE, with *candidate filled in, or the first reason why not; the candidate's distance is
- * always filled in. */
+/* MISFIT_NONE, with *candidate filled in, or the first reason why not. */
 enum misfit match_try(const struct engine *engine, const struct want *want, const struct org *org,
                       struct candidate *candidate);
 

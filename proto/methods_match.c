@@ -1,6 +1,7 @@
 /* methods_match.c -- order.candidates, match.*: who fits, who fits best, and why not. */
 #include <stdlib.h>
 
+#include "engine/geo.h"
 #include "engine/pool.h"
 #include "methods.h"
 
@@ -126,7 +127,9 @@ static bool run_explain(struct call *call, struct pack *out)
         match_score(call->engine, &want, org, &c);
         pack_candidate(out, call->engine, &c);
     }
-    pack_key_int(out, "distance_m", (c.distance_mm + 500) / 1000);
+    if (!want.is_remote)
+        pack_key_int(out, "distance_m",
+                     (geo_distance_mm(want.lat, want.lon, org->lat, org->lon) + 500) / 1000);
     pack_key_uint(out, "reach_m", (uint64_t)org->reach_m * want.reach_percent / 100);
     pack_key_uint(out, "capacity", org->capacity);
     pack_key_uint(out, "people_wanted", want.people);

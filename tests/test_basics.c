@@ -51,6 +51,9 @@ START_TEST(distances_agree_with_the_geodesic)
         int32_t lon2 = lon + (int32_t)draw(&r, 16000000) - 8000000;
         if (lon2 > LON_MAX || lon2 < -LON_MAX || lat2 > 600000000 || lat2 < -600000000)
             continue;
+        int64_t mm = geo_distance_mm(lat, lon, lat2, lon2);
+        ck_assert(geo_is_within(lat, lon, lat2, lon2, (uint64_t)mm));
+        ck_assert(mm == 0 || !geo_is_within(lat, lon, lat2, lon2, (uint64_t)mm - 1));
         double truth = geodesic(lat / 1e7, lon / 1e7, lat2 / 1e7, lon2 / 1e7);
         double ours = (double)geo_distance_mm(lat, lon, lat2, lon2) / 1000;
         if (truth <= 100000)

@@ -168,7 +168,6 @@ static uint32_t match_one(struct run *run, uint32_t i, struct candidate *found)
     struct refusal refusal;
     if (!match_want_request(run->engine, &run->orders[i], run->now, &want, &refusal))
         return 0;
-    want.reach_percent = 100; /* the nearest level: nobody's reach is widened */
     return match_find(run->engine, &want, run->rank, run->limit, found);
 }
 
@@ -183,7 +182,6 @@ static void compare(struct run *run, struct candidate *found)
         uint32_t count = match_one(run, i, found);
         if (!match_want_request(run->engine, &run->orders[i], run->now, &want, &refusal))
             continue;
-        want.reach_percent = 100;
         must(match_scan(run->engine, &want, run->rank, run->limit, scanned) == count);
         for (uint32_t j = 0; j < count; j++)
             must(scanned[j].org == found[j].org);

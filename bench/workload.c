@@ -126,11 +126,15 @@ struct order_request workload_order(struct workload *w)
 struct engine *workload_engine(void)
 {
     struct engine *e = engine_new(0);
-    struct command region = {.op = OP_ADD_REGION, .actor = "bench"};
-    region.u.region.code = WORKLOAD_REGION;
-    region.u.region.name = "bench";
-    region.u.region.level = LEVEL_CITY;
-    must(engine_step(e, &region, 1).refusal.code == REFUSAL_NONE);
+    static const uint64_t codes[] = {1, 11, 111, WORKLOAD_REGION};
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+        struct command region = {.op = OP_ADD_REGION, .actor = "bench"};
+        region.u.region.code = codes[i];
+        region.u.region.parent = i != 0 ? codes[i - 1] : 0;
+        region.u.region.name = "bench";
+        region.u.region.level = (uint8_t)(LEVEL_CITY - i);
+        must(engine_step(e, &region, 1).refusal.code == REFUSAL_NONE);
+    }
     for (int s = 0; s < WORKLOAD_SKILLS; s++) {
         struct command skill = {.op = OP_ADD_SKILL, .actor = "bench", .u.skill.is_category = true};
         snprintf(skill.u.skill.name, sizeof skill.u.skill.name, "s%d", s);

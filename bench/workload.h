@@ -12,7 +12,7 @@
 #include "engine/engine.h"
 
 #define WORKLOAD_SKILLS 64
-#define WORKLOAD_REGION 1 /* the one region there is */
+#define WORKLOAD_REGION 1111 /* the one village there is, of town 111, county 11, city 1 */
 
 struct workload {
     uint64_t state;
@@ -29,7 +29,7 @@ void workload_fini(struct workload *w);
 struct org_request workload_org(struct workload *w); /* the next one; skill s has bit s */
 struct order_request workload_order(struct workload *w);
 
-/* An engine with the one region and the 64 skills s0 to s63, all of them categories. */
+/* An engine with the one village and the 64 skills s0 to s63, all of them categories. */
 struct engine *workload_engine(void);
 
 #endif

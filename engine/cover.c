@@ -2,6 +2,8 @@
  *
  * Several organisations may cover one order. Its state is never set by hand once it is ready: after
  * each answer order_settle() derives it from the offers of the current round. */
+#include <string.h>
+
 #include "state.h"
 
 bool offer_is_live(const struct offer *f)
@@ -16,6 +18,52 @@ bool offer_holds(const struct offer *f)
            (f->state == OFFER_PENDING && f->mode != MODE_BROADCAST);
 }
 
+/* The place of the first hold that begins at `from` or later. */
+static uint32_t hold_place(const struct org *org, int64_t from)
+{
+    uint32_t low = 0;
+    uint32_t high = org->hold_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (org->holds[middle].from < from)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+void offer_hold(struct engine *e, struct offer *f)
+{
+    struct org *org = org_at(e, f->org_slot);
+    if (f->is_held || !offer_holds(f))
+        return;
+    if (org->hold_count == org->hold_room) {
+        org->hold_room = org->hold_room != 0 ? org->hold_room * 2 : 4;
+        org->holds = must_realloc(org->holds, org->hold_room, sizeof *org->holds);
+    }
+    uint32_t at = hold_place(org, f->start_at);
+    memmove(&org->holds[at + 1], &org->holds[at], (org->hold_count - at) * sizeof *org->holds);
+    org->holds[at] = (struct hold){.from = f->start_at, .to = f->start_at + f->minutes * INT64_C(60000),
+                                   .offer = f->id, .people = f->people};
+    org->hold_count++;
+    f->is_held = true;
+}
+
+void offer_unhold(struct engine *e, struct offer *f)
+{
+    struct org *org = org_at(e, f->org_slot);
+    if (!f->is_held)
+        return;
+    uint32_t at = hold_place(org, f->start_at);
+    while (at < org->hold_count && org->holds[at].offer != f->id)
+        at++;
+    must(at < org->hold_count && org->holds[at].from == f->start_at);
+    org->hold_count--;
+    memmove(&org->holds[at], &org->holds[at + 1], (org->hold_count - at) * sizeof *org->holds);
+    f->is_held = false;
+}
+
 void offer_link(struct engine *e, struct offer *f, uint32_t slot)
 {
     struct org *org = org_at(e, f->org_slot);
@@ -26,12 +74,14 @@ void offer_link(struct engine *e, struct offer *f, uint32_t slot)
     org->first_offer = slot;
     org->live_count++;
     f->is_linked = true;
+    offer_hold(e, f);
 }
 
 void offer_unlink(struct engine *e, struct offer *f, uint32_t slot)
 {
     struct org *org = org_at(e, f->org_slot);
     must(f->is_linked && org->live_count != 0);
+    offer_unhold(e, f);
     if (f->prev_of_org != SLOT_NONE)
         offer_at(e, f->prev_of_org)->next_of_org = f->next_of_org;
     else
@@ -105,6 +155,8 @@ void offer_set_state(struct engine *e, struct offer *f, enum offer_state next, i
     }
     if (!offer_is_live(f) && f->is_linked)
         offer_unlink(e, f, map_get(&e->offer_ids, f->id));
+    else if (f->is_linked)
+        offer_hold(e, f); /* a broadcast holds once it is accepted */
     touch_offer(e, f);
     touch_order(e, o);
 }

@@ -120,13 +120,21 @@ static void check_order(const struct engine *e, const struct order *o)
 static void check_org(const struct engine *e, const struct org *org)
 {
     uint32_t live = 0;
+    uint32_t held = 0;
     for (uint32_t slot = org->first_offer; slot != SLOT_NONE;) {
         const struct offer *f = offer_at(e, slot);
         slot = f->next_of_org;
-        must(f->org == org->id && f->is_linked);
+        must(f->org == org->id && f->is_linked && f->is_held == offer_holds(f));
         live++;
+        held += f->is_held;
     }
-    must(live == org->live_count);
+    must(live == org->live_count && held == org->hold_count);
+    for (uint32_t i = 0; i < org->hold_count; i++) {
+        const struct hold *hold = &org->holds[i];
+        const struct offer *f = offer_at(e, map_get(&e->offer_ids, hold->offer));
+        must(hold->from == f->start_at && hold->people == f->people);
+        must(i == 0 || org->holds[i - 1].from <= hold->from);
+    }
     must(org->capacity >= 1 && org->reach_m >= 1);
 }
 

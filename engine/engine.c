@@ -70,7 +70,8 @@ bool engine_load_org(struct engine *e, const struct org *row)
     org->dates = copy_array(row->dates, row->date_count, sizeof *row->dates);
     org->county_slot = region != SLOT_NONE ? e->regions[region].county : SLOT_NONE;
     org->first_offer = SLOT_NONE;
-    org->live_count = org->mark = 0;
+    org->live_count = org->mark = org->hold_count = org->hold_room = 0;
+    org->holds = NULL;
     org->is_dirty = org->is_tally_dirty = false;
     map_put(&e->org_ids, org->id, slot);
     org_enter(e, slot);
@@ -103,7 +104,7 @@ bool engine_load_offer(struct engine *e, const struct offer *row)
     f->org_slot = org;
     f->next_of_order = o->first_offer;
     f->heap_place = 0;
-    f->is_dirty = f->is_linked = false;
+    f->is_dirty = f->is_linked = f->is_held = false;
     o->first_offer = slot;
     map_put(&e->offer_ids, f->id, slot);
     if (f->round == o->round && f->state == OFFER_PENDING)

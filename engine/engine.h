@@ -39,6 +39,7 @@ struct offer {
 #undef OFFER_FIELD
     uint32_t order_slot, org_slot, next_of_order, next_of_org, prev_of_org, heap_place;
     bool is_dirty, is_linked; /* linked: among the live offers of its organisation */
+    bool is_held;             /* its people stand in the organisation's holds */
 };
 
 struct tally {
@@ -53,6 +54,13 @@ struct org_date {
     uint64_t half_hours; /* open in addition */
 };
 
+/* People of an organisation that an offer takes for a time. */
+struct hold {
+    int64_t from, to; /* ms */
+    uint64_t offer;
+    uint32_t people;
+};
+
 struct org {
 #define ORG_FIELD(type, name) type name;
 #include "fields.def"
@@ -65,6 +73,8 @@ struct org {
     uint32_t region_count;
     struct org_date *dates; /* owned, sorted by day */
     uint32_t date_count;
+    struct hold *holds; /* owned, sorted by `from`; follows from the offers */
+    uint32_t hold_count, hold_room;
     uint32_t county_slot, first_offer, live_count, mark; /* not stored */
     bool is_dirty, is_tally_dirty;
 };

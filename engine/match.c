@@ -76,7 +76,7 @@ static bool window_is_night(const struct engine *e, const struct want *want)
 static uint32_t free_people(const struct engine *e, const struct want *want, const struct org *org,
                             int64_t half_hour)
 {
-    if (org->live_count == 0)
+    if (org->hold_count == 0)
         return org->capacity;
     uint32_t used = org_used(e, org, half_hour, want->own_offer);
     return used < org->capacity ? org->capacity - used : 0;

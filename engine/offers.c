@@ -53,6 +53,7 @@ static struct refusal accept(struct engine *e, const struct command *c, int64_t 
     uint32_t people = c->u.people != 0 ? c->u.people : most;
     if (people < least || people > most)
         return refuse_range("people", least, most);
+    offer_unhold(e, f); /* it may come with fewer people, or at another time */
     o->pending -= f->people;
     f->people = people;
     o->pending += people;

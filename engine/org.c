@@ -38,6 +38,7 @@ void org_fini(struct org *org)
     free(org->name);
     free(org->regions);
     free(org->dates);
+    free(org->holds);
     *org = (struct org){.id = 0};
 }
 
@@ -237,15 +238,21 @@ bool org_serves_region(const struct engine *e, const struct org *org, uint32_t r
 uint32_t org_used(const struct engine *e, const struct org *org, int64_t half_hour,
                   uint64_t but_offer)
 {
+    int64_t from = calendar_instant(&e->calendar, half_hour);
+    int64_t to = from + HALF_HOUR_MS;
+    int64_t earliest = from - SERVICE_MINUTES_MAX * INT64_C(60000); /* what began before is over */
     uint32_t used = 0;
-    for (uint32_t slot = org->first_offer; slot != SLOT_NONE;) {
-        const struct offer *f = offer_at(e, slot);
-        int64_t end = f->start_at + f->minutes * INT64_C(60000) - 1;
-        if (f->id != but_offer && offer_holds(f) &&
-            calendar_half_hour(&e->calendar, f->start_at) <= half_hour &&
-            half_hour <= calendar_half_hour(&e->calendar, end))
-            used += f->people;
-        slot = f->next_of_org;
+    uint32_t low = 0;
+    uint32_t high = org->hold_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (org->holds[middle].from < earliest)
+            low = middle + 1;
+        else
+            high = middle;
     }
+    for (; low < org->hold_count && org->holds[low].from < to; low++)
+        if (org->holds[low].to > from && org->holds[low].offer != but_offer)
+            used += org->holds[low].people;
     return used;
 }

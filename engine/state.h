@@ -139,6 +139,8 @@ void offer_set_state(struct engine *e, struct offer *f, enum offer_state next, i
 void offer_link(struct engine *e, struct offer *f, uint32_t slot);
 void offer_unlink(struct engine *e, struct offer *f, uint32_t slot);
 bool offer_holds(const struct offer *f);
+void offer_hold(struct engine *e, struct offer *f);   /* as its state asks: into the holds … */
+void offer_unhold(struct engine *e, struct offer *f); /* … or out of them */
 bool offer_is_live(const struct offer *f);
 void order_settle(struct engine *e, struct order *o, const struct command *c, int64_t now);
 void order_withdraw_offers(struct engine *e, struct order *o, bool with_accepted, bool is_covered,

@@ -170,20 +170,9 @@ static const struct node *take_frame(struct client *c, bool *is_bad)
     return n;
 }
 
-int client_receive(struct client *c, int timeout_ms, struct client_message *m)
+/* What a decoded frame says; -1: it is no message. */
+static int read_message(const struct node *n, struct client_message *m)
 {
-    bool is_bad = false;
-    if (client_flush(c) != 0)
-        return -1;
-    const struct node *n = take_frame(c, &is_bad);
-    while (n == NULL && !is_bad) {
-        int got = read_more(c, timeout_ms);
-        if (got < 0 || (got == 0 && timeout_ms >= 0))
-            return got;
-        n = take_frame(c, &is_bad);
-    }
-    if (is_bad)
-        return -1;
     *m = (struct client_message){.is_notification = n->u.items[0].u.number == 2};
     if (m->is_notification) {
         const struct node *params = &n->u.items[2];
@@ -196,6 +185,41 @@ int client_receive(struct client *c, int timeout_ms, struct client_message *m)
     m->error = n->u.items[2].kind != NODE_NIL ? &n->u.items[2] : NULL;
     m->result = &n->u.items[3];
     return 1;
+}
+
+int client_receive(struct client *c, int timeout_ms, struct client_message *m)
+{
+    bool is_bad = false;
+    if (client_flush(c) != 0)
+        return -1;
+    const struct node *n = take_frame(c, &is_bad);
+    while (n == NULL && !is_bad) {
+        int got = read_more(c, timeout_ms);
+        if (got < 0 || (got == 0 && timeout_ms >= 0))
+            return got;
+        n = take_frame(c, &is_bad);
+    }
+    return is_bad ? -1 : read_message(n, m);
+}
+
+int client_fd(const struct client *c)
+{
+    return c->fd;
+}
+
+int client_receive_buffered(struct client *c, struct client_message *m)
+{
+    bool is_bad = false;
+    const struct node *n = take_frame(c, &is_bad);
+    if (n == NULL && !is_bad) {
+        int got = read_more(c, 0);
+        if (got <= 0)
+            return got;
+        n = take_frame(c, &is_bad);
+    }
+    if (n == NULL)
+        return is_bad ? -1 : 0;
+    return is_bad ? -1 : read_message(n, m);
 }
 
 const struct node *client_call(struct client *c, const struct node **error)

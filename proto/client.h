@@ -33,6 +33,11 @@ struct client_message {
 /* Waits up to `timeout_ms` (-1: for ever). 1: a message; 0: none in time; -1: the connection is lost. */
 int client_receive(struct client *client, int timeout_ms, struct client_message *message);
 
+/* For callers with many connections: the descriptor to poll, and a receive that never waits and reads
+ * the socket once at most. */
+int client_fd(const struct client *client);
+int client_receive_buffered(struct client *client, struct client_message *message);
+
 /* Sends what was begun and waits for its answer. The result, or NULL with *error: the error that was
  * answered, or NULL when the connection was lost. */
 const struct node *client_call(struct client *client, const struct node **error);

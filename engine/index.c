@@ -121,12 +121,14 @@ static void change(struct index *index, uint32_t org, struct index_place place,
 void index_add(struct index *index, uint32_t org, struct index_place place,
                const struct skillset *skills)
 {
+    index->level_counts[cells_of(place).level]++;
     change(index, org, place, skills, list_add);
 }
 
 void index_remove(struct index *index, uint32_t org, struct index_place place,
                   const struct skillset *skills)
 {
+    index->level_counts[cells_of(place).level]--;
     change(index, org, place, skills, list_remove);
 }
 
@@ -179,16 +181,27 @@ static uint64_t visit_list(const struct index *index, uint64_t key, const struct
     return list->count;
 }
 
+/* Visits the lists of one level around a place. */
+static uint64_t walk_level(const struct index *index, const struct asking *a, int skill, int level)
+{
+    int32_t around = a->reach_percent > 100 ? 1 : 0;
+    uint64_t count = 0;
+    for (int32_t dlat = -around; dlat <= around; dlat++)
+        for (int32_t dlon = -around; dlon <= around; dlon++)
+            count += visit_list(
+                index, list_key(level, (a->lat >> level) + dlat, (a->lon >> level) + dlon, skill), a);
+    return count;
+}
+
 /* Visits the lists of one place; answers how many entries they have. */
 static uint64_t walk_place(const struct index *index, const struct asking *a, int skill)
 {
-    int32_t around = a->reach_percent > 100 ? 1 : 0;
-    uint64_t count = visit_list(index, list_key(LEVEL_ODD, 0, 0, skill), a);
+    uint64_t count = 0;
+    if (index->level_counts[LEVEL_ODD] != 0)
+        count += visit_list(index, list_key(LEVEL_ODD, 0, 0, skill), a);
     for (int level = LEVEL_MIN; level <= LEVEL_MAX; level++)
-        for (int32_t dlat = -around; dlat <= around; dlat++)
-            for (int32_t dlon = -around; dlon <= around; dlon++)
-                count += visit_list(
-                    index, list_key(level, (a->lat >> level) + dlat, (a->lon >> level) + dlon, skill), a);
+        if (index->level_counts[level] != 0)
+            count += walk_level(index, a, skill, level);
     return count;
 }
 

@@ -28,6 +28,7 @@ struct index_list {
 
 struct index {
     struct map lists; /* key of (level, cell, skill) to a slot of `buckets` */
+    uint32_t level_counts[32]; /* organisations registered at each level: empty ones are not asked */
     struct pool buckets;
 };
 
@@ -45,7 +46,8 @@ void index_remove(struct index *index, uint32_t org, struct index_place place,
                   const struct skillset *skills);
 
 /* Calls `visit` with every organisation that has the skill and may reach the place with its reach
- * widened to `reach_percent`, but no farther than `most_mm`; an organisation may come more than once.
+ * widened to `reach_percent`, but no farther than `most_mm`; an organisation may come more than once
+ * when the reach is widened, for then the cells around are asked too.
  * What stands beside it in the list, its place and reach, already tells most that cannot. */
 void index_visit_place(const struct index *index, int32_t lat, int32_t lon, uint32_t reach_percent,
                        uint64_t most_mm, int skill, void (*visit)(uint32_t org, void *context),

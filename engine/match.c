@@ -362,9 +362,11 @@ static void search_visit(uint32_t slot, void *context)
 {
     struct search *s = context;
     struct org *org = org_at(s->engine, slot);
-    if (org->mark == s->mark)
-        return;
-    org->mark = s->mark;
+    if (s->mark != 0) { /* it may come twice */
+        if (org->mark == s->mark)
+            return;
+        org->mark = s->mark;
+    }
     if (!skillset_within(&s->want->skills, &org->skills))
         return; /* the commonest reason, and the cheapest to see */
     struct candidate candidate;
@@ -404,7 +406,8 @@ uint32_t match_find(struct engine *e, const struct want *want, enum rank rank, u
         }
     }
     must(rarest >= 0); /* an order has a category */
-    struct search s = {.engine = e, .want = want, .mark = next_mark(e)};
+    struct search s = {.engine = e, .want = want};
+    s.mark = !is_anywhere && want->reach_percent > 100 ? next_mark(e) : 0;
     s.best = (struct best){.items = out, .limit = limit, .rank = rank};
     if (is_anywhere)
         index_visit_all(&e->index, rarest, search_visit, &s);

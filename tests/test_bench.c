@@ -1,0 +1,119 @@
+/* paidan-bench as scripts call it. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "daemon.h"
+
+static int bench(const char *arguments, char *said, size_t size)
+{
+    char command[900];
+    snprintf(command, sizeof command, "%s %s 2>&1", program("paidan-bench"), arguments);
+    FILE *pipe = popen(command, "re");
+    size_t len = fread(said, 1, size - 1, pipe);
+    said[len] = '\0';
+    return WEXITSTATUS(pclose(pipe));
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+    fputs(text, file);
+    fclose(file);
+}
+
+static const struct {
+    const char *file, *says;
+    int code;
+} instances[] = {
+    {"3\n4 1 3\n2 0 5\n3 2 2\n", "\"optimum\": 5", 0},
+    {"2\n1 2\n3 4\n", "\"optimum\": 5", 0},
+    {"3 5\n1 1 7\n1 2 1\n2 2 1\n2 3 9\n3 1 2\n", "\"optimum\": 12", 0},
+    {"2 2\n1 1 1\n2 1 1\n", "not every row", EX_DATAERR},
+    {"2\n1 2\n3\n", "n × n costs", EX_DATAERR},
+    {"2 1\n1 5 3\n", "n × n costs", EX_DATAERR},
+    {"", "n × n costs", EX_DATAERR},
+};
+
+START_TEST(an_assignment_is_read_and_solved)
+{
+    char said[2000];
+    char arguments[100];
+    char directory[64];
+    make_directory(directory);
+    snprintf(arguments, sizeof arguments, "%s/file", directory);
+    write_file(arguments, instances[_i].file);
+    snprintf(arguments, sizeof arguments, "assign %s/file --json", directory);
+    int code = bench(arguments, said, sizeof said);
+    ck_assert_msg(code == instances[_i].code && strstr(said, instances[_i].says) != NULL, "%d %s", code, said);
+    remove_directory(directory);
+}
+END_TEST
+
+START_TEST(files_are_matched)
+{
+    char directory[64];
+    char path[100];
+    char arguments[400];
+    char said[4000];
+    make_directory(directory);
+    snprintf(path, sizeof path, "%s/orgs.csv", directory);
+    write_file(path, "id,lat,lon,skills,reach_m,capacity,schedule\n"
+                     "11,23.01,114.40,cook|sing,5000,2,always\n"
+                     "12,23.02,114.40,cook,5000,2,always\n"
+                     "13,23.03,114.40,cook,1000,2,always\n"
+                     "14,23.005,114.40,cook,5000,1,sun 09:00-10:00\n");
+    snprintf(path, sizeof path, "%s/orders.csv", directory);
+    write_file(path, "ref,region,lat,lon,category,skills,starts_at,ends_at,minutes,headcount\n"
+                     "a,,23.0,114.4,cook,,2026-11-23T09:00:00+08:00,2026-11-23T10:00:00+08:00,60,2\n"
+                     "b,,23.0,114.4,cook,sing,2026-11-23T09:00:00+08:00,2026-11-23T10:00:00+08:00,60,1\n"
+                     "c,,23.0,114.4,fly,,2026-11-23T09:00:00+08:00,2026-11-23T10:00:00+08:00,60,1\n");
+    snprintf(arguments, sizeof arguments,
+             "match --organisations %s/orgs.csv --orders %s/orders.csv --limit 3 --rank distance --out %s/out "
+             "--json && cat %s/out", directory, directory, directory, directory);
+    ck_assert_int_eq(bench(arguments, said, sizeof said), 0);
+    ck_assert_ptr_nonnull(strstr(said, "\"matches_per_s\": "));
+    ck_assert_msg(strstr(said, "\na,11;12\nb,11\nc,\n") != NULL, "%s", said);
+    snprintf(arguments, sizeof arguments, "match --organisations %s/none.csv --orders %s/orders.csv", directory, directory);
+    ck_assert_int_eq(bench(arguments, said, sizeof said), EX_NOINPUT);
+    remove_directory(directory);
+}
+END_TEST
+
+START_TEST(generated_data_are_the_same_for_the_same_seed)
+{
+    char said[2000];
+    snprintf(said, sizeof said, "bash -c '%s=%s; cmp <($%s generate orgs --seed 3) <($%s generate orgs --seed 3) && "
+             "! cmp -s <($%s generate orgs --seed 3) <($%s generate orgs --seed 4) && "
+             "test $($%s generate orgs | wc -l) = 7124'", "p",
+             program("paidan-bench"), "p", "p", "p", "p", "p");
+    ck_assert_int_eq(system(said), 0);
+}
+END_TEST
+
+START_TEST(whole_lives_are_counted)
+{
+    char said[2000];
+    ck_assert_int_eq(bench("lifecycle --organisations 500 --seconds 1 --connections 3 --pipeline 4 --json", said,
+                           sizeof said), 0);
+    const char *at = strstr(said, "\"lives_per_s\": ");
+    ck_assert_msg(at != NULL && atoi(at + strlen("\"lives_per_s\": ")) > 0, "%s", said);
+    ck_assert_msg(strstr(said, "\"refused\": 0") != NULL, "%s", said);
+}
+END_TEST
+
+Suite *suite_bench(void);
+Suite *suite_bench(void)
+{
+    Suite *s = suite_create("bench");
+    TCase *t = tcase_create("bench");
+    tcase_set_timeout(t, 120);
+    tcase_add_loop_test(t, an_assignment_is_read_and_solved, 0, (int)ARRAY_LEN(instances));
+    tcase_add_test(t, files_are_matched);
+    tcase_add_test(t, generated_data_are_the_same_for_the_same_seed);
+    tcase_add_test(t, whole_lives_are_counted);
+    suite_add_tcase(s, t);
+    return s;
+}

@@ -35,8 +35,10 @@ PROTO := $(filter-out $(MAINS),$(call objects,proto))
 all: deps ## build everything (installs missing packages first)
 	@$(MAKE) --no-print-directory programs
 
-.PHONY: programs
+.PHONY: programs testbin
 programs: $(PROGRAMS) $(BUILD)/libpaidan-engine.a
+
+testbin: $(BUILD)/tests/run
 
 deps: ## install the Debian packages that are missing
 	@sh tests/deps.sh $(PACKAGES)
@@ -81,7 +83,7 @@ tsan: deps ## the whole suite under ThreadSanitizer
 	$(MAKE) check BUILD=build-tsan SANITIZE=thread
 
 clang: ## build everything with clang, warnings as errors
-	$(MAKE) programs CC=clang BUILD=build-clang STRICT=1
+	$(MAKE) programs testbin CC=clang BUILD=build-clang STRICT=1
 
 purity: programs ## prove the engine pure and the arrows one-way
 	@sh tests/purity.sh $(BUILD)

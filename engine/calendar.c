@@ -63,7 +63,7 @@ int calendar_weekday(int32_t day)
     return weekday < 0 ? weekday + 7 : weekday;
 }
 
-bool calendar_is_workday(const struct calendar *calendar, int32_t day)
+static bool is_workday(const struct calendar *calendar, int32_t day)
 {
     int at = lower_bound(calendar, day);
     if (at < calendar->count && calendar->days[at].day == day)
@@ -78,7 +78,7 @@ int64_t calendar_add_working(const struct calendar *calendar, int64_t from, int6
     for (int walked = 0; walked < 400; walked++) {
         int32_t day = calendar_day(calendar, at);
         int64_t next = calendar_instant(calendar, (int64_t)(day + 1) * HALF_HOURS_A_DAY);
-        if (calendar_is_workday(calendar, day)) {
+        if (is_workday(calendar, day)) {
             if (left <= next - at)
                 return at + left;
             left -= next - at;

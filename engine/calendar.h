@@ -31,7 +31,6 @@ int64_t calendar_half_hour(const struct calendar *calendar, int64_t at);
 /* The instant at which a local half-hour begins. */
 int64_t calendar_instant(const struct calendar *calendar, int64_t half_hour);
 int calendar_weekday(int32_t day); /* 0 is Monday */
-bool calendar_is_workday(const struct calendar *calendar, int32_t day);
 
 /* `from` plus `minutes` of working time; at most 400 days are walked. */
 int64_t calendar_add_working(const struct calendar *calendar, int64_t from, int64_t minutes);

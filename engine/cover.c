@@ -33,7 +33,7 @@ static uint32_t hold_place(const struct org *org, int64_t from)
     return low;
 }
 
-void offer_hold(struct engine *e, struct offer *f)
+static void offer_hold(struct engine *e, struct offer *f)
 {
     struct org *org = org_at(e, f->org_slot);
     if (f->is_held || !offer_holds(f))
@@ -212,11 +212,6 @@ void order_settle(struct engine *e, struct order *o, const struct command *c, in
     touch_order(e, o);
 }
 
-void order_end(struct engine *e, struct order *o, enum order_state state, int64_t now)
-{
-    order_move(e, o, state, now);
-}
-
 /* Every level is exhausted: those who have accepted go ahead without the rest; else nobody serves. */
 static void exhaust(struct engine *e, struct order *o, const struct command *c, int64_t now)
 {
@@ -229,7 +224,7 @@ static void exhaust(struct engine *e, struct order *o, const struct command *c, 
         return;
     }
     order_withdraw_offers(e, o, false, false, c, now);
-    order_end(e, o, ORDER_UNMET, now);
+    order_move(e, o, ORDER_UNMET, now);
     emit_order(e, EVENT_UNMET, o, c, now);
 }
 

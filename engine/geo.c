@@ -29,7 +29,8 @@ void geo_degree_mm(int32_t lat, int64_t *lat_degree_mm, int64_t *lon_degree_mm)
     *lon_degree_mm = (111412840 * c - 93500 * cos3 + 118 * cos5) >> 30;
 }
 
-uint64_t isqrt64(uint64_t square)
+/* The integer square root, rounded down. */
+static uint64_t isqrt64(uint64_t square)
 {
     uint64_t root = 0;
     uint64_t bit = UINT64_C(1) << 62;

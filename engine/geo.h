@@ -24,7 +24,4 @@ bool geo_is_within(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b, u
 /* Millimetres that one degree of latitude and of longitude spans at a latitude. */
 void geo_degree_mm(int32_t lat, int64_t *lat_degree_mm, int64_t *lon_degree_mm);
 
-/* The integer square root, rounded down. */
-uint64_t isqrt64(uint64_t square);
-
 #endif

@@ -208,7 +208,7 @@ static void order_due(struct engine *e, const struct command *c, int64_t now, st
         emit_order(e, EVENT_OVERDUE, o, c, now);
     }
     if (is_due && o->state == ORDER_DONE) {
-        order_end(e, o, ORDER_CLOSED, now);
+        order_move(e, o, ORDER_CLOSED, now);
         emit_order(e, EVENT_CLOSED, o, c, now);
     } else if (is_due && (o->state == ORDER_READY || o->state == ORDER_OFFERED)) {
         order_climb(e, o, c, now);

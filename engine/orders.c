@@ -52,7 +52,7 @@ static struct refusal reject(struct engine *e, const struct command *c, int64_t 
                              struct order *o, struct outcome *outcome)
 {
     (void)outcome;
-    order_end(e, o, ORDER_REJECTED, now);
+    order_move(e, o, ORDER_REJECTED, now);
     emit_order(e, EVENT_REJECTED, o, c, now);
     return REFUSED_NOT;
 }
@@ -96,7 +96,6 @@ static struct refusal resubmit(struct engine *e, const struct command *c, int64_
     struct refusal refusal = order_check_request(e, &r, now, &filled);
     if (refusal.code != REFUSAL_NONE)
         return refusal;
-    struct order before = *o;
     o->region = filled.region;
     o->region_slot = filled.region_slot;
     o->county = filled.county;
@@ -113,7 +112,6 @@ static struct refusal resubmit(struct engine *e, const struct command *c, int64_
     o->people_min = filled.people_min;
     o->max_distance_m = filled.max_distance_m;
     o->groups = filled.groups;
-    must(before.id == o->id);
     order_move(e, o, ORDER_PLACED, now);
     emit_order(e, EVENT_RESUBMITTED, o, c, now);
     return REFUSED_NOT;
@@ -127,7 +125,7 @@ static struct refusal cancel(struct engine *e, const struct command *c, int64_t 
         if (offer_at(e, slot)->state == OFFER_SERVING)
             return refuse(REFUSAL_BAD_STATE, "order"); /* somebody is there already */
     order_withdraw_offers(e, o, true, false, c, now);
-    order_end(e, o, ORDER_CANCELLED, now);
+    order_move(e, o, ORDER_CANCELLED, now);
     emit_order(e, EVENT_CANCELLED, o, c, now);
     return REFUSED_NOT;
 }
@@ -169,7 +167,7 @@ static struct refusal merge(struct engine *e, const struct command *c, int64_t n
         return refuse(REFUSAL_BAD_STATE, "order"); /* somebody has accepted */
     o->merged_into = c->u.into;
     order_withdraw_offers(e, o, false, false, c, now);
-    order_end(e, o, ORDER_CANCELLED, now);
+    order_move(e, o, ORDER_CANCELLED, now);
     emit_order(e, EVENT_MERGED, o, c, now);
     return REFUSED_NOT;
 }
@@ -234,7 +232,7 @@ static struct refusal rate(struct engine *e, const struct command *c, int64_t no
     o->rating = stars;
     count_rating(e, o, stars);
     if (!c->u.rate.is_rework) {
-        order_end(e, o, ORDER_CLOSED, now);
+        order_move(e, o, ORDER_CLOSED, now);
         emit_order(e, EVENT_RATED, o, c, now);
         return REFUSED_NOT;
     }

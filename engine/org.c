@@ -26,7 +26,7 @@ void org_enter(struct engine *e, uint32_t slot)
     count_supply(e, org, 1);
 }
 
-void org_leave(struct engine *e, uint32_t slot)
+static void org_leave(struct engine *e, uint32_t slot)
 {
     const struct org *org = org_at(e, slot);
     index_remove(&e->index, slot, place_of(org), &org->skills);

@@ -113,8 +113,7 @@ bool org_is_open(const struct org *org, int64_t half_hour);
 bool org_serves_region(const struct engine *e, const struct org *org, uint32_t region_slot);
 uint32_t org_used(const struct engine *e, const struct org *org, int64_t half_hour,
                   uint64_t but_offer);
-void org_enter(struct engine *e, uint32_t slot); /* into index and supply; and out of them */
-void org_leave(struct engine *e, uint32_t slot);
+void org_enter(struct engine *e, uint32_t slot); /* into index and supply */
 void org_fini(struct org *org);
 
 /* order.c: the one table of moves, the one function that moves */
@@ -139,13 +138,11 @@ void offer_set_state(struct engine *e, struct offer *f, enum offer_state next, i
 void offer_link(struct engine *e, struct offer *f, uint32_t slot);
 void offer_unlink(struct engine *e, struct offer *f, uint32_t slot);
 bool offer_holds(const struct offer *f);
-void offer_hold(struct engine *e, struct offer *f);   /* as its state asks: into the holds … */
-void offer_unhold(struct engine *e, struct offer *f); /* … or out of them */
+void offer_unhold(struct engine *e, struct offer *f); /* before its people or its time change */
 bool offer_is_live(const struct offer *f);
 void order_settle(struct engine *e, struct order *o, const struct command *c, int64_t now);
 void order_withdraw_offers(struct engine *e, struct order *o, bool with_accepted, bool is_covered,
                            const struct command *c, int64_t now);
-void order_end(struct engine *e, struct order *o, enum order_state state, int64_t now);
 void order_lost_offer(struct engine *e, struct order *o, const struct command *c, int64_t now);
 void order_climb(struct engine *e, struct order *o, const struct command *c, int64_t now);
 

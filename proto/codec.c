@@ -221,43 +221,6 @@ void pack_fixed_list(struct pack *pack, uint32_t count)
     msgpack_pack_array(&p, count);
 }
 
-void pack_node(struct pack *pack, const struct node *node)
-{
-    switch (node->kind) {
-    case NODE_NIL:
-        pack_nil(pack);
-        break;
-    case NODE_BOOL:
-        pack_bool(pack, node->u.truth);
-        break;
-    case NODE_INT:
-        pack_int(pack, node->u.number);
-        break;
-    case NODE_REAL:
-        pack_real(pack, node->u.real);
-        break;
-    case NODE_TEXT:
-    case NODE_BYTES:
-        pack_text_n(pack, node->u.text, node->count);
-        break;
-    case NODE_LIST:
-        pack_list(pack);
-        for (uint32_t i = 0; i < node->count; i++)
-            pack_node(pack, &node->u.items[i]);
-        pack_close(pack);
-        break;
-    case NODE_MAP:
-        pack_map(pack);
-        for (uint32_t i = 0; i < node->count; i++) {
-            pack->open[pack->depth - 1].count++;
-            pack_node(pack, &node->u.pairs[i].key);
-            pack_node(pack, &node->u.pairs[i].value);
-        }
-        pack_close(pack);
-        break;
-    }
-}
-
 void pack_key_int(struct pack *pack, const char *key, int64_t number)
 {
     pack_key(pack, key);

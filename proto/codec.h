@@ -57,7 +57,6 @@ void pack_list(struct pack *pack);
 void pack_close(struct pack *pack); /* the map or list opened last */
 void pack_key(struct pack *pack, const char *key); /* the next value belongs to it */
 void pack_fixed_list(struct pack *pack, uint32_t count); /* without closing */
-void pack_node(struct pack *pack, const struct node *node);
 
 /* Short hands for maps. */
 void pack_key_int(struct pack *pack, const char *key, int64_t number);

@@ -12,9 +12,6 @@ extern const int order_method_count, match_method_count, offer_method_count, org
 
 /* The order as it is asked for, from the parameters. */
 void request_from_args(const struct call *call, struct order_request *request);
-/* The codes of a region and, unless `below` is false, of all below it, sorted; NULL with the call's
- * error when there is none. The caller owns it. */
-uint64_t *regions_from_args(struct call *call, uint32_t *count);
 /* Takes lat and lon, converted to WGS-84. */
 void point_from_args(const struct args *args, int32_t *lat, int32_t *lon);
 void encode_order_state(struct call *call, struct pack *out); /* {order, state} */

@@ -21,7 +21,9 @@ static void collect_regions(const struct engine *e, uint32_t slot, bool below, u
         collect_regions(e, child, below, codes, count);
 }
 
-uint64_t *regions_from_args(struct call *call, uint32_t *count)
+/* The codes of a region and, unless `below` is false, of all below it, sorted; NULL with the call's
+ * error when there is none. */
+static uint64_t *regions_from_args(struct call *call, uint32_t *count)
 {
     uint32_t slot = engine_region_find(call->engine, (uint64_t)call->args.number[P_REGION]);
     if (slot == SLOT_NONE) {

@@ -131,7 +131,6 @@ const struct method *method_find(const char *name, size_t len);
 /* Carries a command out for a call; the refusal becomes the call's error. */
 bool call_step(struct call *call, struct command *command);
 void call_add_contact(struct call *call, const struct contact_row *row);
-uint64_t turn_random(struct turn *turn);
 const struct code_tables *turn_codes(const struct turn *turn);
 bool turn_is_draining(const struct turn *turn);
 void turn_subscribe(struct call *call, uint64_t after, const struct query_filter *filter);

@@ -35,7 +35,7 @@ struct turn {
     struct turn_settings settings;
     struct arena arena;
     struct refs refs;
-    uint64_t next_ref, random, next_subscription;
+    uint64_t next_ref, next_subscription;
     struct ref_day *ref_days;
     uint32_t ref_day_count;
 

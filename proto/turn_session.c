@@ -12,7 +12,6 @@ struct turn *turn_new(struct engine *engine, const struct turn_ports *ports,
     t->engine = engine;
     t->ports = *ports;
     t->settings = *settings;
-    t->random = random_key;
     t->calls_end = &t->calls;
     t->gathering = &t->batches[0];
     t->last_number = 1;
@@ -132,11 +131,6 @@ bool call_step(struct call *call, struct command *command)
 void call_add_contact(struct call *call, const struct contact_row *row)
 {
     batch_add_contact(call->turn->gathering, row);
-}
-
-uint64_t turn_random(struct turn *t)
-{
-    return t->random = hash64(t->random + UINT64_C(0x9e3779b97f4a7c15));
 }
 
 const struct code_tables *turn_codes(const struct turn *t)

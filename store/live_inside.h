@@ -57,7 +57,6 @@ redisReply *live_command(redisContext *redis, const char *format, ...);
 bool live_is_stopping(struct live *live);
 /* Sleeps, but not past a stop. */
 void live_pause(struct live *live, int ms);
-void commands_add(struct commands *commands, int argc, const char **argv);
 void *live_take_main(void *context); /* live_intake.c */
 
 #endif

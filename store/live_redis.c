@@ -14,7 +14,7 @@
 #define SLICE_ORDERS 500
 #define EVENTS_KEPT "100000"
 
-void commands_add(struct commands *c, int argc, const char **argv)
+static void commands_add(struct commands *c, int argc, const char **argv)
 {
     char *bytes = NULL;
     int len = redisFormatCommandArgv(&bytes, argc, argv, NULL);

@@ -43,7 +43,4 @@ struct random {
 };
 uint64_t draw(struct random *r, uint64_t below);
 
-/* Adds a suite's tests: TEST_CASE(suite, "name", f) with one function each. */
-#define ADD_TEST(tcase, f) tcase_add_test(tcase, f)
-
 #endif

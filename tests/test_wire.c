@@ -109,13 +109,13 @@ START_TEST(an_impure_engine_is_caught)
     char command[900];
     const char *build = getenv("BUILD") != NULL ? getenv("BUILD") : "build";
     ck_assert_ptr_nonnull(mkdtemp(directory));
-    snprintf(command, sizeof command, "mkdir %s/engine && cp %s/engine/*.o %s/engine/ && sh tests/purity.sh %s",
-             directory, build, directory, directory);
+    snprintf(command, sizeof command, "mkdir -p %s/%s/engine && cp %s/engine/*.o %s/%s/engine/ && sh tests/purity.sh %s/%s",
+             directory, build, build, directory, build, directory, build);
     ck_assert_int_eq(system(command), 0);
     snprintf(command, sizeof command,
              "echo 'long time(long *); long when(void); long when(void) { return time(0); }' | "
-             "cc -c -x c - -o %s/engine/impure.o && sh tests/purity.sh %s 2>&1 | grep -q 'the engine wants time'",
-             directory, directory);
+             "cc -c -x c - -o %s/%s/engine/impure.o && sh tests/purity.sh %s/%s 2>&1 | grep -q 'the engine wants time'",
+             directory, build, directory, build);
     ck_assert_int_eq(system(command), 0);
     snprintf(command, sizeof command, "rm -rf %s", directory);
     ck_assert_int_eq(system(command), 0);

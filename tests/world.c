@@ -75,8 +75,8 @@ struct outcome world_step(struct engine *e, struct command command, int64_t now)
     if (command.actor == NULL)
         command.actor = "desk";
     struct outcome outcome = engine_step(e, &command, now);
-    saw_refusal(outcome.refusal.code);
-    saw_misfit(outcome.refusal.misfit);
+    saw_refusal((int)outcome.refusal.code);
+    saw_misfit((int)outcome.refusal.misfit);
     return outcome;
 }
 

@@ -51,7 +51,8 @@ int sqlite_open(const char *path, bool is_writer, sqlite3 **db, struct failure *
     sqlite3_busy_timeout(*db, 5000);
     /* The writer owns every checkpoint, so none comes by itself. */
     const char *settings = is_writer ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
-                                       "PRAGMA wal_autocheckpoint = 0; PRAGMA cell_size_check = ON; "
+                                       "PRAGMA wal_autocheckpoint = 0; PRAGMA secure_delete = ON; "
+                                       "PRAGMA cell_size_check = ON; "
                                        "PRAGMA cache_size = -65536"
                                      : "PRAGMA query_only = ON; PRAGMA cell_size_check = ON";
     if (sqlite_run(*db, settings, failure) == 0)

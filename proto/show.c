@@ -192,17 +192,34 @@ void show_answer(FILE *out, const struct node *answer, const char *columns)
     }
 }
 
+/* The range of a time in words, where an error names one; else nothing. */
+static const char *range_of(const struct node *error, char text[64])
+{
+    const struct node *low = node_get(error, "low");
+    const struct node *high = node_get(error, "high");
+    char from[17];
+    char to[17];
+    text[0] = '\0';
+    if (low == NULL || high == NULL || low->kind != NODE_INT || low->u.number < 100000000000)
+        return text;
+    time_format(low->u.number, from);
+    time_format(high->u.number, to);
+    snprintf(text, 64, " (%s to %s)", from, to);
+    return text;
+}
+
 void show_error(FILE *out, const struct node *error)
 {
     const struct node *code = node_get(error, "code");
     const struct node *message = node_get(error, "message");
     const struct node *misfit = node_get(error, "misfit");
     char text[CELL_BYTES] = "";
+    char times[64];
     if (misfit != NULL)
         cell_text("misfit", misfit, text);
     if (code != NULL && message != NULL)
-        fprintf(out, "%.*s: %.*s%s%s\n", (int)code->count, code->u.text, (int)message->count,
-                message->u.text, text[0] != '\0' ? " -- " : "", text);
+        fprintf(out, "%.*s: %.*s%s%s%s\n", (int)code->count, code->u.text, (int)message->count,
+                message->u.text, text[0] != '\0' ? " -- " : "", text, range_of(error, times));
     else
         fputs("the answer was an error of a form that is not ours\n", out);
 }

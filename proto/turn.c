@@ -311,6 +311,7 @@ void turn_end(struct turn *t)
     } else {
         held_send(t, &t->fresh);
     }
+    catch_up_all(t);
     ask_questions(t, barrier);
 }
 
@@ -330,7 +331,6 @@ void turn_collect(struct turn *t, struct collected collected)
         answer_query(t, q);
     }
     held_send(t, &t->fresh); /* what the reader saw is durable */
-    catch_up_all(t);
 }
 
 int64_t turn_wait_ms(struct turn *t)

@@ -67,9 +67,14 @@ static void catch_up(struct turn *t, struct session *s, struct subscription *sub
 
 void catch_up_all(struct turn *t)
 {
+    if (!t->is_somebody_behind)
+        return;
+    t->is_somebody_behind = false;
     for (struct session *s = t->sessions; s != NULL; s = s->next)
-        for (struct subscription *sub = s->subscriptions; sub != NULL; sub = sub->next)
+        for (struct subscription *sub = s->subscriptions; sub != NULL; sub = sub->next) {
             catch_up(t, s, sub);
+            t->is_somebody_behind |= !sub->is_live;
+        }
 }
 
 void publish(struct turn *t, const struct batch *batch)
@@ -78,8 +83,10 @@ void publish(struct turn *t, const struct batch *batch)
         return;
     for (struct session *s = t->sessions; s != NULL; s = s->next) {
         for (struct subscription *sub = s->subscriptions; sub != NULL; sub = sub->next) {
-            if (sub->is_live && is_behind(t, s))
+            if (sub->is_live && is_behind(t, s)) {
                 sub->is_live = false;
+                t->is_somebody_behind = true;
+            }
             for (uint32_t i = 0; sub->is_live && i < batch->event_count; i++)
                 if (batch->events[i].seq > sub->position)
                     notify(t, s, sub, &batch->events[i]);
@@ -97,6 +104,7 @@ void turn_subscribe(struct call *call, uint64_t after, const struct query_filter
     sub->next = call->session->subscriptions;
     call->session->subscriptions = sub;
     call->outcome.id = sub->number;
+    call->turn->is_somebody_behind = true;
 }
 
 void feed(struct turn *t, const struct asked *asked, const struct query *q)

@@ -51,6 +51,7 @@ struct turn {
     struct held held[2], fresh;       /* held[i] belongs to batches[i] */
     uint64_t last_number, published;  /* published: the last event told to subscribers */
     uint32_t questions_open;
+    bool is_somebody_behind; /* a subscription is not live: each turn looks whether it can go on */
     struct job *jobs; /* the newest first; each turn works on the oldest */
     uint32_t job_count;
     int64_t purged_at;

@@ -365,6 +365,52 @@ START_TEST(subscribers_get_each_event_once_and_in_order)
 }
 END_TEST
 
+/* Nothing happens any more, and still the past is told; and `paidan watch` shows it. */
+START_TEST(a_subscriber_of_a_quiet_daemon_gets_the_past)
+{
+    struct daemon d = daemon_start(NULL);
+    struct client_message m;
+    char command[300];
+    place(&d, "a", "");
+    struct pack *pack = client_begin(d.client, "event.subscribe");
+    pack_map(pack);
+    pack_key_uint(pack, "after", 0);
+    pack_close(pack);
+    client_send(d.client, NULL);
+    bool has_come = false;
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(client_receive(d.client, 10000, &m), 1);
+        has_come |= m.is_notification && strcmp(member(m.result, "kind"), "placed") == 0;
+    }
+    ck_assert(has_come);
+    snprintf(command, sizeof command, "timeout 5 %s --server %s watch --after 0 | grep -q -m 1 '点单'",
+             program("paidan"), d.address);
+    ck_assert_int_eq(system(command), 0);
+    daemon_end(&d);
+}
+END_TEST
+
+/* Text that is no UTF-8, and a parameter that stands twice. */
+START_TEST(bytes_that_are_no_text_are_refused)
+{
+    struct daemon d = daemon_start(NULL);
+    for (int i = 0; i < 2; i++) {
+        const struct node *error = NULL;
+        struct pack *pack = client_begin(d.client, "org.put");
+        pack_map(pack);
+        pack_key(pack, "name");
+        pack_text_n(pack, i == 0 ? "\xff\xfe" : "ab", 2);
+        if (i == 1)
+            pack_key_text(pack, "name", "again");
+        pack_close(pack);
+        ck_assert_ptr_null(client_call(d.client, &error));
+        ck_assert_str_eq(member(error, "code"), i == 0 ? "bad_value" : "bad_request");
+        ck_assert_str_eq(member(error, "field"), "name");
+    }
+    daemon_end(&d);
+}
+END_TEST
+
 START_TEST(a_drain_refuses_new_orders_and_ends_well)
 {
     struct daemon d = daemon_start(NULL);
@@ -627,6 +673,8 @@ Suite *suite_daemon(void)
     tcase_add_test(t, kills_under_load_lose_nothing_that_was_acknowledged);
     tcase_add_test(t, a_flood_of_questions_is_refused_not_gathered);
     tcase_add_test(t, subscribers_get_each_event_once_and_in_order);
+    tcase_add_test(t, a_subscriber_of_a_quiet_daemon_gets_the_past);
+    tcase_add_test(t, bytes_that_are_no_text_are_refused);
     tcase_add_test(t, a_drain_refuses_new_orders_and_ends_well);
     tcase_add_test(t, a_start_that_cannot_be_says_why);
     tcase_add_test(t, settings_are_reloaded);

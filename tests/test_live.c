@@ -153,6 +153,23 @@ START_TEST(redis_is_filled_anew_after_a_flush_a_kill_and_a_restart)
 }
 END_TEST
 
+START_TEST(a_redis_that_hangs_holds_nobody_up)
+{
+    struct redis r = redis_start();
+    struct daemon d = daemon_start((const char *const[]){"--live", r.url, NULL});
+    put_org(&d);
+    place(&d, 0, "manual");
+    wait_for(&r, READY, 1);
+    kill(r.pid, SIGSTOP);
+    for (int i = 1; i < 50; i++)
+        place(&d, i, "manual"); /* each is answered */
+    kill(r.pid, SIGCONT);
+    wait_for(&r, READY, 50);
+    daemon_end(&d);
+    redis_end(&r);
+}
+END_TEST
+
 START_TEST(the_daemon_starts_and_works_without_redis)
 {
     struct daemon d = daemon_start((const char *const[]){"--live", "redis+unix:/tmp/no-such-redis", NULL});
@@ -211,6 +228,7 @@ Suite *suite_live(void)
     tcase_set_timeout(t, 180);
     tcase_add_test(t, redis_holds_what_was_committed);
     tcase_add_test(t, redis_is_filled_anew_after_a_flush_a_kill_and_a_restart);
+    tcase_add_test(t, a_redis_that_hangs_holds_nobody_up);
     tcase_add_test(t, the_daemon_starts_and_works_without_redis);
     tcase_add_test(t, orders_come_in_through_the_intake_once);
     suite_add_tcase(s, t);

@@ -30,7 +30,7 @@ STORE := $(call objects,store)
 PROTO := $(filter-out $(MAINS),$(call objects,proto))
 
 .DEFAULT_GOAL := all
-.PHONY: all deps run demo test check asan tsan clang purity docs format install clean help
+.PHONY: all deps run demo test check asan tsan clang purity docs format clean help
 
 all: deps ## build everything (installs missing packages first)
 	@$(MAKE) --no-print-directory programs

@@ -16,11 +16,9 @@ static struct assignment assignment_of(const struct order *o, const struct candi
 
 /* manual: the dispatcher names the organisations; all fit or none is asked. */
 
-static struct refusal check_manual(const struct engine *e, const struct command *c, int64_t now,
+static struct refusal check_manual(const struct engine *e, const struct command *c,
                                    const struct order *o)
 {
-    if (o->state != ORDER_READY && o->state != ORDER_OFFERED)
-        return refuse(REFUSAL_BAD_STATE, "order");
     if (o->is_suspended)
         return refuse(REFUSAL_BAD_STATE, "order");
     if (c->u.dispatch.is_instruction && o->declines < e->rules.declines_instruction)
@@ -35,7 +33,6 @@ static struct refusal check_manual(const struct engine *e, const struct command 
         return refuse_range("people", 1, o->headcount);
     if (c->u.dispatch.waived != 0 && c->reason == NULL)
         return refuse(REFUSAL_MISSING_FIELD, "reason");
-    (void)now;
     return REFUSED_NOT;
 }
 
@@ -73,7 +70,7 @@ struct refusal dispatch_manual(struct engine *e, const struct command *c, int64_
 {
     struct assignment plan[DISPATCH_ORG_COUNT_MAX];
     uint32_t planned = 0;
-    struct refusal refusal = check_manual(e, c, now, o);
+    struct refusal refusal = check_manual(e, c, o);
     if (refusal.code == REFUSAL_NONE)
         refusal = plan_manual(e, c, now, o, plan, &planned);
     if (refusal.code != REFUSAL_NONE)

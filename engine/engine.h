@@ -103,7 +103,7 @@ struct rules {
     uint32_t declines_instruction; /* so many declines allow an instruction */
     uint32_t claim_min;            /* a dispatcher's lease */
     uint32_t circle_m;             /* the ten-minute circle: full proximity */
-    uint32_t broadcast_count;      /* organisations asked at once, when not said */
+    uint32_t broadcast_count;      /* organisations asked at once */
     uint32_t weight_proximity, weight_affinity, weight_activity, weight_rating, weight_load,
         weight_fit;
 };
@@ -223,10 +223,7 @@ struct command {
             uint8_t waived;
             bool is_instruction;
         } dispatch;
-        struct {
-            uint8_t mode;
-            uint32_t count; /* broadcast: organisations asked at once; 0: the rule's */
-        } mode;
+        uint8_t mode; /* set_mode */
         struct {
             uint64_t region;
             bool is_dry_run;
@@ -334,6 +331,9 @@ uint64_t engine_digest(const struct engine *engine);
 /* Verifies every invariant with `must`. Cost: the whole state. */
 void engine_check(const struct engine *engine);
 
+/* Whether nothing can follow any more: rejected, closed, unmet, cancelled. */
+bool order_has_ended(const struct order *order);
+
 /* Looking. Pointers stay good until the next step or clear. */
 const struct order *engine_order(const struct engine *engine, uint64_t id);
 const struct offer *engine_offer(const struct engine *engine, uint64_t id);
@@ -353,7 +353,7 @@ uint32_t engine_region_find(const struct engine *engine, uint64_t code); /* slot
 /* Whether region slot `inner` is `outer` or below it, following `parent`. */
 bool engine_region_within(const struct engine *engine, uint32_t inner, uint32_t outer);
 struct engine_counts {
-    uint32_t orders, offers, orgs, ready, offered;
+    uint32_t orders, offers, orgs, ready;
 } engine_counts(const struct engine *engine);
 
 #endif

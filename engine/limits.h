@@ -23,7 +23,6 @@
 #define HORIZON_DAYS 366
 #define RECORD_COUNT_MAX 1000
 #define DISPATCH_ORG_COUNT_MAX 64
-#define BROADCAST_MAX 20000
 #define CANDIDATE_COUNT_MAX 200
 #define ASSIGN_COUNT_MAX 256 /* orders that one `assign` takes */
 #define TICK_COUNT_MAX 256   /* timers that one `tick` takes */

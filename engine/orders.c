@@ -304,9 +304,9 @@ static struct refusal set_mode(struct engine *e, const struct command *c, int64_
         return refuse(REFUSAL_CLAIMED, "order");
     if (o->is_suspended)
         return refuse(REFUSAL_BAD_STATE, "order");
-    if (c->u.mode.mode >= MODE_COUNT)
+    if (c->u.mode >= MODE_COUNT)
         return refuse(REFUSAL_BAD_VALUE, "mode");
-    o->mode = c->u.mode.mode;
+    o->mode = c->u.mode;
     o->is_assign_due = false;
     order_requeue(e, o);
     order_want_assign(e, o);

@@ -119,7 +119,6 @@ void org_fini(struct org *org);
 /* order.c: the one table of moves, the one function that moves */
 bool order_may_move(unsigned from, unsigned to);
 void order_move(struct engine *e, struct order *o, enum order_state next, int64_t now);
-bool order_has_ended(const struct order *o);
 bool order_is_waiting(const struct order *o); /* belongs into its region's queue */
 uint32_t order_missing(const struct order *o);
 void order_requeue(struct engine *e, struct order *o);

@@ -29,8 +29,7 @@ static void pack_groups(struct pack *pack, uint8_t groups)
     pack_close(pack);
 }
 
-/* Rounded to 0.001 degree, so that it does not name a home. */
-static int32_t rounded(int32_t e7)
+int32_t degrees_rounded(int32_t e7)
 {
     return (e7 + (e7 < 0 ? -5000 : 5000)) / 10000 * 10000;
 }
@@ -134,8 +133,8 @@ void pack_inbox_offer(struct pack *pack, const struct engine *engine, const stru
     pack_org_name(pack, engine, f->org);
     pack_wish(pack, engine, o);
     if (!o->is_remote) {
-        pack_key_degrees(pack, "lat", rounded(o->lat));
-        pack_key_degrees(pack, "lon", rounded(o->lon));
+        pack_key_degrees(pack, "lat", degrees_rounded(o->lat));
+        pack_key_degrees(pack, "lon", degrees_rounded(o->lon));
     }
     pack_close(pack);
 }

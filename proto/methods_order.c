@@ -107,8 +107,8 @@ static void hide_home(struct order_request *r, struct contact_row *contact)
         contact->lat = r->lat;
         contact->lon = r->lon;
     }
-    r->lat = (r->lat + (r->lat < 0 ? -5000 : 5000)) / 10000 * 10000;
-    r->lon = (r->lon + (r->lon < 0 ? -5000 : 5000)) / 10000 * 10000;
+    r->lat = degrees_rounded(r->lat);
+    r->lon = degrees_rounded(r->lon);
 }
 
 static bool run_place(struct call *call, struct pack *out)
@@ -260,7 +260,7 @@ static bool run_dispatch(struct call *call, struct pack *out)
                          "name orgs, or a mode, or short: exactly one of them");
     if (arg_has(a, P_MODE)) {
         c.op = OP_SET_MODE;
-        c.u.mode.mode = (uint8_t)a->number[P_MODE];
+        c.u.mode = (uint8_t)a->number[P_MODE];
     } else if (is_short) {
         c.op = OP_CLOSE_SHORT;
     } else {

@@ -47,7 +47,6 @@ static void held_send(struct turn *t, struct held *held)
     held->len = 0;
 }
 
-/* An answer is [1, msgid, error, result]; `body` writes the last two. */
 void begin_answer(struct pack *pack, uint32_t msgid)
 {
     pack_reset(pack);

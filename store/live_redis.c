@@ -55,12 +55,6 @@ static const char *text_of(char text[24], uint64_t number)
     return text;
 }
 
-static bool order_is_over(const struct order *o)
-{
-    return o->state == ORDER_REJECTED || o->state == ORDER_CLOSED || o->state == ORDER_UNMET ||
-           o->state == ORDER_CANCELLED;
-}
-
 static void tell_queue(struct live *l, struct commands *c, const struct order *o,
                        const struct engine *engine)
 {
@@ -91,7 +85,7 @@ static void tell_order(struct live *l, struct commands *c, const struct order *o
     char places[2][24];
     key_of(key, o->county, "order", o->id);
     tell_queue(l, c, o, engine);
-    if (order_is_over(o)) {
+    if (order_has_ended(o)) {
         commands_add(c, 2, (const char *[]){"DEL", key});
         return;
     }

@@ -87,6 +87,9 @@ int store_load_skills(struct store *store, struct engine *engine, struct failure
                 failure);
 }
 
+_Static_assert(ORDER_REJECTED == 2 && ORDER_CLOSED == 8 && ORDER_UNMET == 9 && ORDER_CANCELLED == 10,
+               "the ended states, as this folder's SQL names them");
+
 int store_load(struct store *store, struct engine *engine, struct failure *failure)
 {
     sqlite3 *db = store->writer_db;

@@ -171,7 +171,7 @@ static void ask_any(struct sim *s)
     else if (c.op == OP_DISPATCH)
         c.u.dispatch.orgs = &org, c.u.dispatch.count = 1;
     else if (c.op == OP_SET_MODE)
-        c.u.mode.mode = (uint8_t)draw(r, MODE_COUNT);
+        c.u.mode = (uint8_t)draw(r, MODE_COUNT);
     else if (c.op == OP_BATCH)
         c.u.batch.region = 1;
     else if (c.op == OP_COMPLETE)

@@ -17,7 +17,7 @@ override CFLAGS += -Werror
 endif
 ifneq ($(SANITIZE),)
 override CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
-CPPFLAGS += -U_FORTIFY_SOURCE
+CPPFLAGS += -U_FORTIFY_SOURCE -DPAIDAN_DEBUG
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 LIBS = $(shell pkg-config --libs $(MODULES)) -lcsv -lm
@@ -76,7 +76,7 @@ check: programs $(BUILD)/tests/run
 	@$(MAKE) --no-print-directory purity
 	BUILD=$(BUILD) $(BUILD)/tests/run
 
-asan: deps ## the whole suite under AddressSanitizer and UBSan
+asan: deps ## the whole suite under AddressSanitizer and UBSan, each match held against a full scan
 	$(MAKE) check BUILD=build-asan SANITIZE=address,undefined
 
 tsan: deps ## the whole suite under ThreadSanitizer

@@ -18,6 +18,13 @@ void *must_alloc(size_t count, size_t size)
     return memory;
 }
 
+void *must_alloc_aligned(size_t bytes)
+{
+    void *memory = aligned_alloc(CACHE_LINE, (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+    must(memory != NULL);
+    return memory;
+}
+
 void *must_realloc(void *old, size_t count, size_t size)
 {
     must(size == 0 || count <= SIZE_MAX / size);

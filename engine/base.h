@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define must(claim) ((claim) ? (void)0 : must_fail(#claim, __FILE__, __LINE__))
+#define CACHE_LINE 64
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define NODISCARD __attribute__((warn_unused_result))
 
@@ -19,6 +20,7 @@ _Noreturn void must_fail(const char *claim, const char *file, int line);
 
 /* Memory that the engine cannot do without: never NULL. Sizes are bounded by limits.h. */
 void *must_alloc(size_t count, size_t size); /* zeroed */
+void *must_alloc_aligned(size_t bytes); /* on a cache line; not zeroed */
 void *must_realloc(void *old, size_t count, size_t size);
 char *must_strdup(const char *text);
 

@@ -19,13 +19,13 @@ bool offer_holds(const struct offer *f)
 }
 
 /* The place of the first hold that begins at `from` or later. */
-static uint32_t hold_place(const struct org *org, int64_t from)
+static uint32_t hold_place(const struct org_more *more, int64_t from)
 {
     uint32_t low = 0;
-    uint32_t high = org->hold_count;
+    uint32_t high = more->hold_count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (org->holds[middle].from < from)
+        if (more->holds[middle].from < from)
             low = middle + 1;
         else
             high = middle;
@@ -38,29 +38,30 @@ static void offer_hold(struct engine *e, struct offer *f)
     struct org *org = org_at(e, f->org_slot);
     if (f->is_held || !offer_holds(f))
         return;
-    if (org->hold_count == org->hold_room) {
-        org->hold_room = org->hold_room != 0 ? org->hold_room * 2 : 4;
-        org->holds = must_realloc(org->holds, org->hold_room, sizeof *org->holds);
+    struct org_more *more = org_more_make(org);
+    if (more->hold_count == more->hold_room) {
+        more->hold_room = more->hold_room != 0 ? more->hold_room * 2 : 4;
+        more->holds = must_realloc(more->holds, more->hold_room, sizeof *more->holds);
     }
-    uint32_t at = hold_place(org, f->start_at);
-    memmove(&org->holds[at + 1], &org->holds[at], (org->hold_count - at) * sizeof *org->holds);
-    org->holds[at] = (struct hold){.from = f->start_at, .to = f->start_at + f->minutes * INT64_C(60000),
-                                   .offer = f->id, .people = f->people};
-    org->hold_count++;
+    uint32_t at = hold_place(more, f->start_at);
+    memmove(&more->holds[at + 1], &more->holds[at], (more->hold_count - at) * sizeof *more->holds);
+    more->holds[at] = (struct hold){.from = f->start_at, .to = f->start_at + f->minutes * INT64_C(60000),
+                                    .offer = f->id, .people = f->people};
+    more->hold_count++;
     f->is_held = true;
 }
 
 void offer_unhold(struct engine *e, struct offer *f)
 {
-    struct org *org = org_at(e, f->org_slot);
     if (!f->is_held)
         return;
-    uint32_t at = hold_place(org, f->start_at);
-    while (at < org->hold_count && org->holds[at].offer != f->id)
+    struct org_more *more = org_at(e, f->org_slot)->more;
+    uint32_t at = hold_place(more, f->start_at);
+    while (at < more->hold_count && more->holds[at].offer != f->id)
         at++;
-    must(at < org->hold_count && org->holds[at].from == f->start_at);
-    org->hold_count--;
-    memmove(&org->holds[at], &org->holds[at + 1], (org->hold_count - at) * sizeof *org->holds);
+    must(at < more->hold_count && more->holds[at].from == f->start_at);
+    more->hold_count--;
+    memmove(&more->holds[at], &more->holds[at + 1], (more->hold_count - at) * sizeof *more->holds);
     f->is_held = false;
 }
 
@@ -72,7 +73,7 @@ void offer_link(struct engine *e, struct offer *f, uint32_t slot)
     if (org->first_offer != SLOT_NONE)
         offer_at(e, org->first_offer)->prev_of_org = slot;
     org->first_offer = slot;
-    org->live_count++;
+    org_more_make(org)->live_count++;
     f->is_linked = true;
     offer_hold(e, f);
 }
@@ -80,7 +81,7 @@ void offer_link(struct engine *e, struct offer *f, uint32_t slot)
 void offer_unlink(struct engine *e, struct offer *f, uint32_t slot)
 {
     struct org *org = org_at(e, f->org_slot);
-    must(f->is_linked && org->live_count != 0);
+    must(f->is_linked && org_more(org)->live_count != 0);
     offer_unhold(e, f);
     if (f->prev_of_org != SLOT_NONE)
         offer_at(e, f->prev_of_org)->next_of_org = f->next_of_org;
@@ -88,7 +89,7 @@ void offer_unlink(struct engine *e, struct offer *f, uint32_t slot)
         must(org->first_offer == slot), org->first_offer = f->next_of_org;
     if (f->next_of_org != SLOT_NONE)
         offer_at(e, f->next_of_org)->prev_of_org = f->prev_of_org;
-    org->live_count--;
+    org->more->live_count--;
     f->is_linked = false;
 }
 

@@ -41,6 +41,7 @@ static uint64_t digest_offer(const struct offer *f)
 
 static uint64_t digest_org(const struct org *org)
 {
+    const struct org_more *more = org_more(org);
     uint64_t digest = 3;
 #define ORG_FIELD(type, name) digest = mix(digest, (uint64_t)org->name);
 #define TALLY_FIELD(type, name) digest = mix(digest, (uint64_t)org->tally.name);
@@ -48,15 +49,15 @@ static uint64_t digest_org(const struct org *org)
 #undef ORG_FIELD
 #undef TALLY_FIELD
     digest = mix_bytes(digest, &org->skills, sizeof org->skills);
-    digest = mix_bytes(digest, &org->certified, sizeof org->certified);
+    digest = mix_bytes(digest, &more->certified, sizeof more->certified);
     digest = mix_bytes(digest, &org->week, sizeof org->week);
     digest = mix_bytes(digest, org->name, strlen(org->name));
-    for (uint32_t i = 0; i < org->region_count; i++)
-        digest = mix(digest, org->regions[i]);
-    for (uint32_t i = 0; i < org->date_count; i++) {
-        digest = mix(digest, (uint64_t)org->dates[i].day);
-        digest = mix(digest, (uint64_t)org->dates[i].is_closed);
-        digest = mix(digest, org->dates[i].half_hours);
+    for (uint32_t i = 0; i < more->region_count; i++)
+        digest = mix(digest, more->regions[i]);
+    for (uint32_t i = 0; i < more->date_count; i++) {
+        digest = mix(digest, (uint64_t)more->dates[i].day);
+        digest = mix(digest, (uint64_t)more->dates[i].is_closed);
+        digest = mix(digest, more->dates[i].half_hours);
     }
     return digest;
 }
@@ -119,6 +120,7 @@ static void check_order(const struct engine *e, const struct order *o)
 /* No half-hour of any organisation is promised twice, but where its capacity was lowered since. */
 static void check_org(const struct engine *e, const struct org *org)
 {
+    const struct org_more *more = org_more(org);
     uint32_t live = 0;
     uint32_t held = 0;
     for (uint32_t slot = org->first_offer; slot != SLOT_NONE;) {
@@ -128,12 +130,12 @@ static void check_org(const struct engine *e, const struct org *org)
         live++;
         held += f->is_held;
     }
-    must(live == org->live_count && held == org->hold_count);
-    for (uint32_t i = 0; i < org->hold_count; i++) {
-        const struct hold *hold = &org->holds[i];
+    must(live == more->live_count && held == more->hold_count);
+    for (uint32_t i = 0; i < more->hold_count; i++) {
+        const struct hold *hold = &more->holds[i];
         const struct offer *f = offer_at(e, map_get(&e->offer_ids, hold->offer));
         must(hold->from == f->start_at && hold->people == f->people);
-        must(i == 0 || org->holds[i - 1].from <= hold->from);
+        must(i == 0 || more->holds[i - 1].from <= hold->from);
     }
     must(org->capacity >= 1 && org->reach_m >= 1);
 }

@@ -41,6 +41,7 @@ void touch_org(struct engine *e, uint32_t slot)
 void touch_tally(struct engine *e, uint32_t slot)
 {
     struct org *org = org_at(e, slot);
+    org_bound(e, org);
     if (org->is_tally_dirty)
         return;
     org->is_tally_dirty = true;

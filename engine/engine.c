@@ -6,6 +6,9 @@
 
 #include "state.h"
 
+_Static_assert(sizeof(struct org) == 3 * CACHE_LINE && offsetof(struct org, lat) == CACHE_LINE,
+               "an organisation's hot fields lie in one cache line");
+
 struct engine *engine_new(uint32_t node)
 {
     must(node <= NODE_MAX);
@@ -42,18 +45,11 @@ void engine_free(struct engine *e)
     map_fini(&e->org_ids);
     heap_fini(&e->timers);
     index_fini(&e->index);
+    search_memory_fini(&e->search);
     free(e->pairs.entries);
     slots_fini(&e->assign_queue);
     effects_fini(e);
     free(e);
-}
-
-static void *copy_array(const void *from, size_t count, size_t size)
-{
-    void *copy = must_alloc(count, size);
-    if (count != 0)
-        memcpy(copy, from, count * size);
-    return copy;
 }
 
 bool engine_load_org(struct engine *e, const struct org *row)
@@ -64,14 +60,9 @@ bool engine_load_org(struct engine *e, const struct org *row)
         return false;
     uint32_t slot = pool_take(&e->orgs);
     struct org *org = org_at(e, slot);
-    *org = *row;
-    org->name = must_strdup(row->name);
-    org->regions = copy_array(row->regions, row->region_count, sizeof *row->regions);
-    org->dates = copy_array(row->dates, row->date_count, sizeof *row->dates);
+    org_copy(org, row);
     org->county_slot = region != SLOT_NONE ? e->regions[region].county : SLOT_NONE;
     org->first_offer = SLOT_NONE;
-    org->live_count = org->mark = org->hold_count = org->hold_room = 0;
-    org->holds = NULL;
     org->is_dirty = org->is_tally_dirty = false;
     map_put(&e->org_ids, org->id, slot);
     org_enter(e, slot);

@@ -61,23 +61,40 @@ struct hold {
     uint32_t people;
 };
 
+/* What few organisations have at a time, apart so that a million others do not pay for it. */
+struct org_more {
+    struct skillset certified;
+    uint64_t *regions;      /* owned: where it serves; none means everywhere within reach */
+    struct org_date *dates; /* owned, sorted by day */
+    struct hold *holds;     /* owned, sorted by `from`; follows from the offers */
+    uint32_t region_count, date_count, hold_count, hold_room;
+    uint32_t live_count; /* offers that are live */
+};
+
+/* From `lat` on, the fields that every candidate is asked for lie in one cache line (the engine's
+ * pool is aligned to it): place, reach, capacity, flags, and the week but for Sunday's evening. */
 struct org {
+    struct tally tally;
 #define ORG_FIELD(type, name) type name;
 #include "fields.def"
 #undef ORG_FIELD
-    struct tally tally;
-    struct skillset skills, certified;
+    bool is_dirty, is_tally_dirty; /* from here on not all is stored */
     struct week week;
-    char *name;        /* owned, never NULL */
-    uint64_t *regions; /* owned: where it serves; none means everywhere within reach */
-    uint32_t region_count;
-    struct org_date *dates; /* owned, sorted by day */
-    uint32_t date_count;
-    struct hold *holds; /* owned, sorted by `from`; follows from the offers */
-    uint32_t hold_count, hold_room;
-    uint32_t county_slot, first_offer, live_count, mark; /* not stored */
-    bool is_dirty, is_tally_dirty;
+    struct skillset skills;
+    char *name;            /* owned, never NULL */
+    struct org_more *more; /* owned; NULL: nothing of it. Read it through org_more() */
+    uint32_t county_slot, first_offer;
 };
+
+static inline const struct org_more *org_more(const struct org *org)
+{
+    static const struct org_more none = {.regions = NULL};
+    return org->more != NULL ? org->more : &none;
+}
+
+/* Copies what the organisation owns, its holds left out; org_fini() gives it back. */
+void org_copy(struct org *copy, const struct org *org);
+void org_fini(struct org *org);
 
 struct region {
     uint64_t code;

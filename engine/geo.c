@@ -29,26 +29,21 @@ void geo_degree_mm(int32_t lat, int64_t *lat_degree_mm, int64_t *lon_degree_mm)
     *lon_degree_mm = (111412840 * c - 93500 * cos3 + 118 * cos5) >> 30;
 }
 
-/* The integer square root, rounded down. */
-static uint64_t isqrt64(uint64_t square)
+uint64_t geo_root(uint64_t square)
 {
-    uint64_t root = 0;
-    uint64_t bit = UINT64_C(1) << 62;
-    while (bit > square)
-        bit >>= 2;
-    for (; bit != 0; bit >>= 2) {
-        if (square >= root + bit) {
-            square -= root + bit;
-            root = (root >> 1) + bit;
-        } else {
-            root >>= 1;
-        }
+    /* Newton's method from above: the guess is never below the root, and falls until it is it. */
+    if (square < 2)
+        return square;
+    uint64_t root = UINT64_C(1) << (64 - (unsigned)__builtin_clzll(square) + 1) / 2;
+    for (;;) {
+        uint64_t next = (root + square / root) / 2;
+        if (next >= root)
+            return root;
+        root = next;
     }
-    return root;
 }
 
-/* The square of the distance; false when it is DISTANCE_FAR or more. */
-static bool square_of(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b, uint64_t *square)
+bool geo_square_mm(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b, uint64_t *square)
 {
     int64_t lat_degree = 0;
     int64_t lon_degree = 0;
@@ -71,9 +66,9 @@ static bool square_of(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b
 int64_t geo_distance_mm(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b)
 {
     uint64_t square = 0;
-    if (!square_of(lat_a, lon_a, lat_b, lon_b, &square))
+    if (!geo_square_mm(lat_a, lon_a, lat_b, lon_b, &square))
         return DISTANCE_FAR;
-    return (int64_t)isqrt64(square);
+    return (int64_t)geo_root(square);
 }
 
 bool geo_is_within(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b, uint64_t limit_mm)
@@ -81,5 +76,5 @@ bool geo_is_within(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b, u
     uint64_t square = 0;
     if (limit_mm >= (uint64_t)DISTANCE_FAR)
         return true;
-    return square_of(lat_a, lon_a, lat_b, lon_b, &square) && square < (limit_mm + 1) * (limit_mm + 1);
+    return geo_square_mm(lat_a, lon_a, lat_b, lon_b, &square) && square < (limit_mm + 1) * (limit_mm + 1);
 }

@@ -4,76 +4,55 @@
 
 #include "geo.h"
 
-/* Cells of level n are 2^n units of 1e-7 degrees wide; the lowest is about 220 m. */
+/* Cells of level n are 2^n units of 1e-7 degrees wide; the lowest is about 180 m. */
 #define LEVEL_MIN 14
 #define LEVEL_MAX 27 /* 13.4 degrees: a reach of 1,000 km, widened, still fits near 60 degrees */
-#define LEVEL_EVERYWHERE 31 /* one list a skill: everybody */
-#define LEVEL_ODD 30        /* poles and the date line, where cells do not hold: asked always */
-#define LAT_EVEN 800000000  /* beyond 80 degrees cells are too narrow */
+#define LEVEL_ODD 30 /* poles and the date line, where cells do not hold: asked always */
+#define LAT_EVEN 800000000 /* beyond 80 degrees cells are too narrow */
+#define DEGREE 10000000
+#define LAT_DEGREE_MIN_MM 110500000 /* a degree of latitude is nowhere shorter */
+#define SPOT_BITS 10                /* a cell is so many bits of units wide; spots reach half around it */
+#define REACH_UNITS_MAX 4095
 
 struct cells {
     int level;
     int32_t lat_from, lat_to, lon_from, lon_to; /* both ends included */
 };
 
-static uint64_t list_key(int level, int32_t lat_cell, int32_t lon_cell, int skill)
+static uint64_t cell_key(int level, int32_t lat_cell, int32_t lon_cell, int skill)
 {
     /* 5 bits of level, 8 of skill, 18 of latitude, 20 of longitude; never 0, for the level is not. */
     return (uint64_t)level << 59 | (uint64_t)skill << 51 |
            (uint64_t)(uint32_t)(lat_cell & 0x3ffff) << 20 | (uint64_t)(uint32_t)(lon_cell & 0xfffff);
 }
 
+static uint32_t isqrt_small(uint32_t square)
+{
+    uint32_t root = 0;
+    while ((root + 1) * (root + 1) <= square)
+        root++;
+    return root;
+}
+
 void index_init(struct index *index)
 {
-    *index = (struct index){.lists = {0}};
-    pool_init(&index->buckets, sizeof(struct index_list));
+    *index = (struct index){.crowds = NULL};
+    lists_init(&index->lists);
+    for (uint32_t i = 0; i < ARRAY_LEN(index->root); i++)
+        index->root[i] = (uint16_t)isqrt_small(i * 256);
+    for (int32_t degree = 0; degree < 90; degree++) {
+        int64_t lat_degree = 0;
+        int64_t lon_degree = 0;
+        geo_degree_mm(degree * DEGREE, &lat_degree, &lon_degree);
+        index->east[degree] = (uint16_t)(lon_degree * 1024 / LAT_DEGREE_MIN_MM);
+    }
 }
 
 void index_fini(struct index *index)
 {
-    for (uint32_t i = 0; i < index->buckets.used; i++)
-        free(((struct index_list *)pool_at(&index->buckets, i))->entries);
-    pool_fini(&index->buckets);
-    map_fini(&index->lists);
-}
-
-static struct index_list *list_at(const struct index *index, uint64_t key)
-{
-    uint32_t slot = map_get(&index->lists, key);
-    return slot == SLOT_NONE ? NULL : pool_at(&index->buckets, slot);
-}
-
-static void list_add(struct index *index, uint64_t key, struct index_entry entry)
-{
-    uint32_t slot = map_get(&index->lists, key);
-    if (slot == SLOT_NONE) {
-        slot = pool_take(&index->buckets);
-        map_put(&index->lists, key, slot);
-    }
-    struct index_list *list = pool_at(&index->buckets, slot);
-    if (list->count == list->room) {
-        list->room = list->room != 0 ? list->room * 2 : 4;
-        list->entries = must_realloc(list->entries, list->room, sizeof entry);
-    }
-    list->entries[list->count++] = entry;
-}
-
-static void list_remove(struct index *index, uint64_t key, struct index_entry entry)
-{
-    uint32_t slot = map_get(&index->lists, key);
-    must(slot != SLOT_NONE);
-    struct index_list *list = pool_at(&index->buckets, slot);
-    uint32_t i = 0;
-    while (i < list->count && list->entries[i].org != entry.org)
-        i++;
-    must(i < list->count);
-    list->entries[i] = list->entries[--list->count];
-    if (list->count == 0) {
-        free(list->entries);
-        *list = (struct index_list){.count = 0};
-        pool_give(&index->buckets, slot);
-        map_remove(&index->lists, key);
-    }
+    lists_fini(&index->lists);
+    map_fini(&index->cells);
+    free(index->crowds);
 }
 
 /* The cells that a reach covers. The level's cells are at least 2.2 times the reach wide, the tenth
@@ -85,12 +64,12 @@ static struct cells cells_of(struct index_place place)
     int32_t lat = place.lat < 0 ? -place.lat : place.lat;
     int64_t reach_mm = (int64_t)place.reach_m * 1000;
     geo_degree_mm(lat, &lat_degree, &lon_degree);
-    int64_t lat_edge = lat + 3 * reach_mm * 10000000 / lat_degree; /* widened, towards the pole */
+    int64_t lat_edge = lat + 3 * reach_mm * DEGREE / lat_degree; /* widened, towards the pole */
     if (lat_edge >= LAT_EVEN)
         return (struct cells){.level = LEVEL_ODD};
     geo_degree_mm((int32_t)lat_edge, &lat_degree, &lon_degree);
-    int64_t dlat = reach_mm * 10000000 / 110500000 + 1; /* a degree is nowhere shorter */
-    int64_t dlon = reach_mm * 10000000 / lon_degree + 1;
+    int64_t dlat = reach_mm * DEGREE / LAT_DEGREE_MIN_MM + 1;
+    int64_t dlon = reach_mm * DEGREE / lon_degree + 1;
     int64_t widest = dlon > dlat ? dlon : dlat;
     int level = LEVEL_MIN;
     while (level <= LEVEL_MAX && (INT64_C(1) << level) * 10 < widest * 22)
@@ -104,134 +83,166 @@ static struct cells cells_of(struct index_place place)
                           .lon_to = (int32_t)((place.lon + dlon) >> level)};
 }
 
+/* A coordinate in the units of a cell; the cell itself is [512, 1536). */
+static int32_t local_of(int32_t coordinate, int32_t cell, int level)
+{
+    int64_t base = ((int64_t)cell * 2 - 1) << (level - 1);
+    return (int32_t)((coordinate - base) >> (level - SPOT_BITS));
+}
+
+/* Units of a level that are at least so many millimetres. */
+static uint64_t units_of(uint64_t mm, int level)
+{
+    uint64_t unit_mm = (UINT64_C(110500) << (level - SPOT_BITS)) / 10000;
+    return mm / unit_mm + 1;
+}
+
+static uint32_t spot_of(struct index_place place, int level, int32_t lat_cell, int32_t lon_cell)
+{
+    if (level == LEVEL_ODD)
+        return SPOT(0, 0, SPOT_REACH_MAX);
+    int32_t lat = local_of(place.lat, lat_cell, level);
+    int32_t lon = local_of(place.lon, lon_cell, level);
+    uint64_t reach = units_of((uint64_t)place.reach_m * 1000, level);
+    must(lat >= 0 && lat < 2048 && lon >= 0 && lon < 2048 && reach <= SPOT_REACH_MAX);
+    return SPOT(lat, lon, reach);
+}
+
+static void change_list(struct index *index, uint64_t key, uint32_t spot, uint32_t org, bool is_added)
+{
+    uint32_t list = map_get(&index->cells, key);
+    uint32_t next = is_added ? lists_add(&index->lists, list, spot, org)
+                             : lists_remove(&index->lists, list, spot, org);
+    if (next == LIST_EMPTY)
+        map_remove(&index->cells, key);
+    else if (next != list)
+        map_put(&index->cells, key, next);
+}
+
 static void change(struct index *index, uint32_t org, struct index_place place,
-                   const struct skillset *skills,
-                   void (*apply)(struct index *index, uint64_t key, struct index_entry entry))
+                   const struct skillset *skills, bool is_added)
 {
     struct cells cells = cells_of(place);
-    struct index_entry entry = {.org = org, .reach_m = place.reach_m, .lat = place.lat, .lon = place.lon};
-    SKILLSET_EACH(skills, skill) {
-        apply(index, list_key(LEVEL_EVERYWHERE, 0, 0, skill), entry);
-        for (int32_t lat = cells.lat_from; lat <= cells.lat_to; lat++)
-            for (int32_t lon = cells.lon_from; lon <= cells.lon_to; lon++)
-                apply(index, list_key(cells.level, lat, lon, skill), entry);
+    index->level_counts[cells.level] += is_added ? 1 : UINT32_MAX;
+    for (int32_t lat = cells.lat_from; lat <= cells.lat_to; lat++)
+        for (int32_t lon = cells.lon_from; lon <= cells.lon_to; lon++) {
+            uint32_t spot = spot_of(place, cells.level, lat, lon);
+            SKILLSET_EACH(skills, skill)
+                change_list(index, cell_key(cells.level, lat, lon, skill), spot, org, is_added);
+        }
+}
+
+static void crowd_take(struct index *index, uint32_t org, const struct skillset *skills)
+{
+    uint32_t crowd = org / POOL_CHUNK_SLOTS;
+    if (crowd >= index->crowd_count) {
+        index->crowds = must_realloc(index->crowds, crowd + 1, sizeof *index->crowds);
+        while (index->crowd_count <= crowd)
+            index->crowds[index->crowd_count++] = (struct skillset){{0}};
     }
+    for (size_t i = 0; i < ARRAY_LEN(skills->bits); i++)
+        index->crowds[crowd].bits[i] |= skills->bits[i];
 }
 
 void index_add(struct index *index, uint32_t org, struct index_place place,
                const struct skillset *skills)
 {
-    index->level_counts[cells_of(place).level]++;
-    change(index, org, place, skills, list_add);
+    change(index, org, place, skills, true);
+    crowd_take(index, org, skills);
 }
 
 void index_remove(struct index *index, uint32_t org, struct index_place place,
                   const struct skillset *skills)
 {
-    index->level_counts[cells_of(place).level]--;
-    change(index, org, place, skills, list_remove);
+    change(index, org, place, skills, false);
 }
 
-/* What a visit asks of each entry before it calls. */
-struct asking {
-    int32_t lat, lon;
-    uint32_t reach_percent;
-    uint64_t most_mm;
-    int64_t lon_degree_mm; /* a lower bound near the place; 0: not to be used */
-    void (*visit)(uint32_t org, void *context); /* NULL: only count */
-    void *context;
-};
-
-#define NEAR_MM UINT64_C(300000000) /* within so much, latitudes differ by less than 3 degrees */
-#define LAT_DEGREE_MIN_MM 110500000 /* a degree of latitude is nowhere shorter */
-
-static struct asking asking_of(int32_t lat, int32_t lon, uint32_t reach_percent, uint64_t most_mm)
+bool index_crowd_may(const struct index *index, uint32_t crowd, const struct skillset *skills)
 {
-    struct asking a = {.lat = lat, .lon = lon, .reach_percent = reach_percent, .most_mm = most_mm};
-    int32_t edge = (lat < 0 ? -lat : lat) + 30000000;
-    int64_t lat_degree = 0;
-    if (edge < LAT_EVEN)
-        geo_degree_mm(edge, &lat_degree, &a.lon_degree_mm);
-    return a;
+    return crowd < index->crowd_count && skillset_within(skills, &index->crowds[crowd]);
 }
 
-/* Whether the place may be within the entry's reach: a box around the true circle. */
-static bool may_reach(const struct asking *a, const struct index_entry *entry)
+/* The shortest of the cell's lists of the skills asked for; LIST_EMPTY when one has nobody. */
+static uint32_t shortest_list(const struct index *index, const struct index_query *q, int level,
+                              int32_t lat_cell, int32_t lon_cell)
 {
-    uint64_t reach_mm = (uint64_t)entry->reach_m * 10 * a->reach_percent;
-    reach_mm = reach_mm < a->most_mm ? reach_mm : a->most_mm;
-    if (reach_mm > NEAR_MM || a->lon_degree_mm == 0)
-        return true;
-    uint64_t dlat = (uint64_t)llabs((int64_t)entry->lat - a->lat);
-    uint64_t dlon = (uint64_t)llabs((int64_t)entry->lon - a->lon);
-    if (dlat * LAT_DEGREE_MIN_MM / 10000000 > reach_mm)
-        return false;
-    return dlon > LON_MAX /* across the date line */ ||
-           dlon * (uint64_t)a->lon_degree_mm / 10000000 <= reach_mm;
+    uint32_t shortest = LIST_EMPTY;
+    uint32_t fewest = UINT32_MAX;
+    SKILLSET_EACH(q->skills, skill) {
+        uint32_t list = map_get(&index->cells, cell_key(level, lat_cell, lon_cell, skill));
+        uint32_t count = lists_count(&index->lists, list);
+        if (count == 0)
+            return LIST_EMPTY;
+        if (count < fewest) {
+            fewest = count;
+            shortest = list;
+        }
+    }
+    return shortest;
 }
 
-static uint64_t visit_list(const struct index *index, uint64_t key, const struct asking *a)
+/* A level's part but for its list and its cell. */
+static struct index_part part_of_level(const struct index *index, const struct index_query *q, int level)
 {
-    const struct index_list *list = list_at(index, key);
-    if (list == NULL)
-        return 0;
-    for (uint32_t i = 0; a->visit != NULL && i < list->count; i++)
-        if (may_reach(a, &list->entries[i]))
-            a->visit(list->entries[i].org, a->context);
-    return list->count;
+    int64_t edge = (q->lat < 0 ? -(int64_t)q->lat : q->lat) + (INT64_C(5) << level) / 2;
+    uint64_t most = q->most_mm / INDEX_UNIT_MM >= (uint64_t)REACH_UNITS_MAX << (level - LEVEL_MIN)
+                        ? REACH_UNITS_MAX : units_of(q->most_mm, level);
+    return (struct index_part){
+        .level = level - LEVEL_MIN,
+        .east = edge < 89 * (int64_t)DEGREE ? index->east[edge / DEGREE + 1] : 0,
+        .percent_q8 = (int32_t)((q->reach_percent * 256 + 99) / 100),
+        .most = most < REACH_UNITS_MAX ? (int32_t)most : REACH_UNITS_MAX,
+    };
 }
 
-/* Visits the lists of one level around a place. */
-static uint64_t walk_level(const struct index *index, const struct asking *a, int skill, int level)
+/* The cells around take only who has no place in a nearer one: their own, and at the rim beyond. */
+static void part_narrow(struct index_part *part, int32_t dlat, int32_t dlon)
 {
-    int32_t around = a->reach_percent > 100 ? 1 : 0;
-    uint64_t count = 0;
+    part->lat_from = dlat < 0 ? 0 : 512;
+    part->lat_to = dlat > 0 ? 2048 : 1536;
+    part->lon_from = dlon < 0 ? 0 : 512;
+    part->lon_to = dlon > 0 ? 2048 : 1536;
+}
+
+static uint32_t parts_of_level(const struct index *index, const struct index_query *q, int level,
+                               struct index_part *parts)
+{
+    struct index_part part = part_of_level(index, q, level);
+    int32_t around = q->reach_percent > 100 ? 1 : 0;
+    uint32_t count = 0;
     for (int32_t dlat = -around; dlat <= around; dlat++)
-        for (int32_t dlon = -around; dlon <= around; dlon++)
-            count += visit_list(
-                index, list_key(level, (a->lat >> level) + dlat, (a->lon >> level) + dlon, skill), a);
+        for (int32_t dlon = -around; dlon <= around; dlon++) {
+            int32_t lat_cell = (q->lat >> level) + dlat;
+            int32_t lon_cell = (q->lon >> level) + dlon;
+            part.list = shortest_list(index, q, level, lat_cell, lon_cell);
+            if (part.list == LIST_EMPTY)
+                continue;
+            part.lat = local_of(q->lat, lat_cell, level);
+            part.lon = local_of(q->lon, lon_cell, level);
+            part.lat_to = part.lon_to = 2048;
+            if (around != 0)
+                part_narrow(&part, dlat, dlon);
+            parts[count++] = part;
+        }
     return count;
 }
 
-/* Visits the lists of one place; answers how many entries they have. */
-static uint64_t walk_place(const struct index *index, const struct asking *a, int skill)
+uint32_t index_parts(const struct index *index, const struct index_query *q, struct index_part *parts)
 {
-    uint64_t count = 0;
-    if (index->level_counts[LEVEL_ODD] != 0)
-        count += visit_list(index, list_key(LEVEL_ODD, 0, 0, skill), a);
+    uint32_t count = 0;
+    int first_skill = skillset_next(q->skills, 0);
     for (int level = LEVEL_MIN; level <= LEVEL_MAX; level++)
         if (index->level_counts[level] != 0)
-            count += walk_level(index, a, skill, level);
+            map_prefetch(&index->cells,
+                         cell_key(level, q->lat >> level, q->lon >> level, first_skill));
+    if (index->level_counts[LEVEL_ODD] != 0) {
+        uint32_t list = shortest_list(index, q, LEVEL_ODD, 0, 0);
+        if (list != LIST_EMPTY)
+            parts[count++] = (struct index_part){.list = list, .is_odd = true, .lat_to = 2048, .lon_to = 2048};
+    }
+    for (int level = LEVEL_MIN; level <= LEVEL_MAX; level++)
+        if (index->level_counts[level] != 0)
+            count += parts_of_level(index, q, level, parts + count);
+    must(count <= INDEX_PART_COUNT_MAX);
     return count;
-}
-
-void index_visit_place(const struct index *index, int32_t lat, int32_t lon, uint32_t reach_percent,
-                       uint64_t most_mm, int skill, void (*visit)(uint32_t org, void *context),
-                       void *context)
-{
-    struct asking a = asking_of(lat, lon, reach_percent, most_mm);
-    a.visit = visit;
-    a.context = context;
-    walk_place(index, &a, skill);
-}
-
-uint64_t index_count_place(const struct index *index, int32_t lat, int32_t lon,
-                           uint32_t reach_percent, int skill)
-{
-    struct asking a = {.lat = lat, .lon = lon, .reach_percent = reach_percent};
-    return walk_place(index, &a, skill);
-}
-
-void index_visit_all(const struct index *index, int skill,
-                     void (*visit)(uint32_t org, void *context), void *context)
-{
-    const struct index_list *list = list_at(index, list_key(LEVEL_EVERYWHERE, 0, 0, skill));
-    for (uint32_t i = 0; list != NULL && i < list->count; i++)
-        visit(list->entries[i].org, context);
-}
-
-uint64_t index_count_all(const struct index *index, int skill)
-{
-    const struct index_list *list = list_at(index, list_key(LEVEL_EVERYWHERE, 0, 0, skill));
-    return list != NULL ? list->count : 0;
 }

@@ -2,40 +2,55 @@
  *
  * An order asks who reaches it, not who is near it. Each organisation is registered in the few cells
  * of a hierarchical grid that its reach covers, in one list for each of its skills; the cells of its
- * level are at least twice as wide as its reach, so there are at most four. A place then has one cell
- * a level, and the list of the order's rarest skill there holds everybody who can be within reach.
- * With reach widened to up to 300 % the cells around are asked too. The lists are a superset: who is
- * in them is still tried by the definition.
+ * level are at least 2.2 times as wide as its reach, so there are at most four. A place then has one
+ * cell a level, and the list of the order's rarest skill there holds everybody who can be within
+ * reach. With reach widened to up to 300 % the cells around are asked too.
  *
- * Cost: one list a level; adding and removing, the number of skills times at most four lists, which a
- * removal searches. */
+ * The index answers with the lists to look at and the place in each list's own units; what a spot
+ * says is a bound, from below on the distance and from above on the reach. Who is left is tried by
+ * the definition.
+ *
+ * Cost: one look-up a level; adding and removing, the number of skills times at most four lists. */
 #ifndef PAIDAN_INDEX_H
 #define PAIDAN_INDEX_H
 
-#include "pool.h"
+#include "lists.h"
 #include "skills.h"
 
-/* One organisation in one list. */
-struct index_entry {
-    uint32_t org, reach_m;
-    int32_t lat, lon;
-};
-
-struct index_list {
-    struct index_entry *entries;
-    uint32_t count, room;
-};
+#define INDEX_PART_COUNT_MAX 128 /* 14 levels of nine cells, and the odd ones */
+#define INDEX_UNIT_MM 176        /* a unit of the lowest level, rounded down; each level doubles it */
 
 struct index {
-    struct map lists; /* key of (level, cell, skill) to a slot of `buckets` */
+    struct map cells; /* key of (level, cell, skill) to a list */
+    struct lists lists;
     uint32_t level_counts[32]; /* organisations registered at each level: empty ones are not asked */
-    struct pool buckets;
+    uint16_t east[92];         /* a unit eastwards over one northwards at a degree of latitude, Q10 */
+    uint16_t root[1024];       /* 16 times the square root, rounded down */
+    struct skillset *crowds;   /* by 1,024 slots: every skill that one of them has or had */
+    uint32_t crowd_count;
 };
 
 /* Where an organisation is registered. */
 struct index_place {
     int32_t lat, lon;
     uint32_t reach_m;
+};
+
+struct index_query {
+    int32_t lat, lon;
+    uint32_t reach_percent;
+    uint64_t most_mm; /* no farther, whatever the reach; UINT64_MAX is no limit */
+    const struct skillset *skills;
+};
+
+/* One list to look at. Numbers are in its units. */
+struct index_part {
+    uint32_t list;
+    int level; /* above the lowest; a unit is INDEX_UNIT_MM << level */
+    bool is_odd; /* spots mean nothing here: everybody in it may reach */
+    int32_t lat, lon, east;
+    int32_t percent_q8, most; /* the widening, rounded up; the cap on reach */
+    int32_t lat_from, lat_to, lon_from, lon_to; /* spots outside belong to another part */
 };
 
 void index_init(struct index *index);
@@ -45,19 +60,59 @@ void index_add(struct index *index, uint32_t org, struct index_place place,
 void index_remove(struct index *index, uint32_t org, struct index_place place,
                   const struct skillset *skills);
 
-/* Calls `visit` with every organisation that has the skill and may reach the place with its reach
- * widened to `reach_percent`, but no farther than `most_mm`; an organisation may come more than once
- * when the reach is widened, for then the cells around are asked too.
- * What stands beside it in the list, its place and reach, already tells most that cannot. */
-void index_visit_place(const struct index *index, int32_t lat, int32_t lon, uint32_t reach_percent,
-                       uint64_t most_mm, int skill, void (*visit)(uint32_t org, void *context),
-                       void *context);
-/* The same without a place: everybody with the skill, each once. */
-void index_visit_all(const struct index *index, int skill,
-                     void (*visit)(uint32_t org, void *context), void *context);
-/* How many entries a visit would meet. */
-uint64_t index_count_place(const struct index *index, int32_t lat, int32_t lon,
-                           uint32_t reach_percent, int skill);
-uint64_t index_count_all(const struct index *index, int skill);
+/* The lists to look at into `parts`, INDEX_PART_COUNT_MAX long; returns how many. Together they hold
+ * everybody who may reach the place and has all the skills, each once within the parts' bounds. */
+uint32_t index_parts(const struct index *index, const struct index_query *query,
+                     struct index_part *parts);
+
+/* Whether anybody in the thousand slots from `crowd` * 1024 on may have all the skills. */
+bool index_crowd_may(const struct index *index, uint32_t crowd, const struct skillset *skills);
+
+/* What a spot says: the least squared distance and the most reach. */
+struct index_bound {
+    uint32_t square;
+    int32_t reach;
+};
+
+static inline int32_t index_gap(int32_t a, int32_t b)
+{
+    int32_t gap = a < b ? b - a : a - b;
+    return gap > 0 ? gap - 1 : 0; /* both were rounded down */
+}
+
+static inline struct index_bound index_bound_at(const struct index_part *part, int32_t north,
+                                                int32_t east, int32_t reach)
+{
+    east = east * part->east >> 10;
+    reach = (reach * part->percent_q8 + 255) >> 8;
+    return (struct index_bound){.square = (uint32_t)(north * north + east * east),
+                                .reach = reach < part->most ? reach : part->most};
+}
+
+static inline struct index_bound index_spot_bound(const struct index_part *part, uint32_t spot)
+{
+    return index_bound_at(part, index_gap(SPOT_LAT(spot), part->lat),
+                          index_gap(SPOT_LON(spot), part->lon), SPOT_REACH(spot));
+}
+
+static inline bool index_bound_holds(struct index_bound bound)
+{
+    return bound.square <= (uint32_t)(bound.reach * bound.reach);
+}
+
+static inline bool index_spot_belongs(const struct index_part *part, uint32_t spot)
+{
+    return SPOT_LAT(spot) >= part->lat_from && SPOT_LAT(spot) < part->lat_to &&
+           SPOT_LON(spot) >= part->lon_from && SPOT_LON(spot) < part->lon_to;
+}
+
+/* Sixteen times the square root of `square`, rounded down. */
+static inline uint32_t index_root(const struct index *index, uint32_t square)
+{
+    if (square < 1024)
+        return index->root[square];
+    int shift = (22 - __builtin_clz(square) + 1) & ~1;
+    return (uint32_t)index->root[square >> shift] << shift / 2;
+}
 
 #endif

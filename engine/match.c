@@ -3,8 +3,9 @@
 
 #include <stdlib.h>
 
+#include "best.h"
 #include "geo.h"
-#include "state.h"
+#include "match_inside.h"
 
 const char *const score_part_names[6] = {"proximity", "affinity", "activity",
                                          "rating",    "load",     "fit"};
@@ -27,14 +28,6 @@ static int64_t first_start(const struct engine *e, const struct want *want)
     return calendar_instant(&e->calendar, calendar_half_hour(&e->calendar, want->now - 1) + 1);
 }
 
-/* The search for the earliest start: a walk over the half-hours of the window that keeps the length
- * of the run of good ones behind it. */
-struct walk {
-    const struct calendar *calendar;
-    int64_t from, length_ms, ends_at;
-    int64_t half_hour, run; /* run: good half-hours up to and with this one */
-};
-
 /* Takes one half-hour in; the start that it completes, or -1. */
 static int64_t walk_take(struct walk *w, bool is_good)
 {
@@ -54,7 +47,7 @@ static int64_t walk_take(struct walk *w, bool is_good)
     return start >= 0 && start + w->length_ms <= w->ends_at ? start : -1;
 }
 
-static struct walk walk_begin(const struct engine *e, const struct want *want)
+struct walk walk_begin(const struct engine *e, const struct want *want)
 {
     struct walk w = {.calendar = &e->calendar, .length_ms = want->minutes * MINUTE_MS};
     w.from = want->fixed_start != 0 ? want->fixed_start : first_start(e, want);
@@ -76,7 +69,7 @@ static bool window_is_night(const struct engine *e, const struct want *want)
 static uint32_t free_people(const struct engine *e, const struct want *want, const struct org *org,
                             int64_t half_hour)
 {
-    if (org->hold_count == 0)
+    if (org_more(org)->hold_count == 0)
         return org->capacity;
     uint32_t used = org_used(e, org, half_hour, want->own_offer);
     return used < org->capacity ? org->capacity - used : 0;
@@ -131,8 +124,7 @@ static enum misfit asked_before(const struct engine *e, const struct want *want,
     return misfit;
 }
 
-static enum misfit try_standing(const struct engine *e, const struct want *want,
-                                const struct org *org)
+enum misfit match_standing(const struct engine *e, const struct want *want, const struct org *org)
 {
     if (org->is_suspended)
         return MISFIT_SUSPENDED;
@@ -144,7 +136,7 @@ static enum misfit try_standing(const struct engine *e, const struct want *want,
         return MISFIT_REGION_NOT_SERVED;
     if (!skillset_within(&want->skills, &org->skills))
         return MISFIT_SKILL_MISSING;
-    if (!skillset_within(&want->certified, &org->certified))
+    if (!skillset_within(&want->certified, &org_more(org)->certified))
         return MISFIT_CERTIFICATION_MISSING;
     if (want->needs_registered && !org->is_registered)
         return MISFIT_NOT_REGISTERED;
@@ -155,7 +147,7 @@ static enum misfit try_standing(const struct engine *e, const struct want *want,
     return MISFIT_NONE;
 }
 
-static uint64_t reach_mm(const struct want *want, const struct org *org)
+uint64_t match_reach_mm(const struct want *want, const struct org *org)
 {
     uint64_t reach = (uint64_t)org->reach_m * 10 * want->reach_percent; /* metres × percent */
     return reach < want->max_distance_mm ? reach : want->max_distance_mm;
@@ -165,11 +157,11 @@ enum misfit match_try(const struct engine *e, const struct want *want, const str
                       struct candidate *candidate)
 {
     *candidate = (struct candidate){.org = org->id, .start_at = -1};
-    enum misfit misfit = try_standing(e, want, org);
+    enum misfit misfit = match_standing(e, want, org);
     if (misfit != MISFIT_NONE)
         return misfit;
     if (!want->is_remote && (want->waived & WAIVE_REACH) == 0 &&
-        !geo_is_within(want->lat, want->lon, org->lat, org->lon, reach_mm(want, org)))
+        !geo_is_within(want->lat, want->lon, org->lat, org->lon, match_reach_mm(want, org)))
         return MISFIT_OUT_OF_REACH;
     misfit = find_start(e, want, org, candidate);
     if (misfit == MISFIT_NONE)
@@ -183,7 +175,7 @@ static uint32_t part_proximity(const struct engine *e, const struct want *want,
                                const struct org *org, const struct candidate *c)
 {
     uint64_t circle = (uint64_t)e->rules.circle_m * 1000;
-    uint64_t reach = reach_mm(want, org);
+    uint64_t reach = match_reach_mm(want, org);
     uint64_t distance = (uint64_t)c->distance_mm;
     if (want->is_remote || distance <= circle)
         return 1000;
@@ -205,14 +197,6 @@ static uint32_t part_affinity(const struct engine *e, const struct want *want,
             return part + near[level];
     }
     return part;
-}
-
-/* The mean of the stars as if five people had given four each before: bounded and slow to move. */
-static uint32_t part_rating(const struct org *org)
-{
-    uint32_t sum = org->tally.rating_sum + 5 * 4;
-    uint32_t count = org->tally.rating_count + 5;
-    return (sum - count) * 250 / count;
 }
 
 /* Fairness: half for the free share at the proposed time, half for the days since its last order. */
@@ -252,7 +236,7 @@ void match_score(const struct engine *e, const struct want *want, const struct o
     c->part[0] = part_proximity(e, want, org, c);
     c->part[1] = part_affinity(e, want, org);
     c->part[2] = org->tally.activity;
-    c->part[3] = part_rating(org);
+    c->part[3] = org_rating(org);
     c->part[4] = part_load(e, want, org, c);
     c->part[5] = part_fit(supply_of(e, want->county_slot), want, org);
     uint64_t sum = 0;
@@ -264,77 +248,24 @@ void match_score(const struct engine *e, const struct want *want, const struct o
     c->score = total != 0 ? (uint32_t)(sum / total) : 0;
 }
 
-/* The best so far: a heap with the worst on top, so that a better one replaces it. */
-struct best {
-    struct candidate *items;
-    uint32_t count, limit;
-    enum rank rank;
-};
-
-static bool ranks_before(enum rank rank, const struct candidate *a, const struct candidate *b)
-{
-    if (rank == RANK_SCORE && a->score != b->score)
-        return a->score > b->score;
-    if (a->distance_mm != b->distance_mm)
-        return a->distance_mm < b->distance_mm;
-    return a->org < b->org;
-}
-
-static void best_sink(struct best *best, uint32_t at, struct candidate item)
-{
-    for (uint32_t child; (child = at * 2 + 1) < best->count; at = child) {
-        if (child + 1 < best->count &&
-            ranks_before(best->rank, &best->items[child], &best->items[child + 1]))
-            child++;
-        if (!ranks_before(best->rank, &item, &best->items[child]))
-            break;
-        best->items[at] = best->items[child];
-    }
-    best->items[at] = item;
-}
-
-static void best_offer(struct best *best, const struct candidate *item)
-{
-    if (best->count == best->limit) {
-        if (best->limit != 0 && ranks_before(best->rank, item, &best->items[0]))
-            best_sink(best, 0, *item);
-        return;
-    }
-    uint32_t at = best->count++;
-    while (at != 0 && ranks_before(best->rank, &best->items[(at - 1) / 2], item)) {
-        best->items[at] = best->items[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    best->items[at] = *item;
-}
-
-/* Takes the worst off again and again: what is left behind is in rank order. */
-static uint32_t best_sort(struct best *best)
-{
-    uint32_t count = best->count;
-    while (best->count > 1) {
-        struct candidate worst = best->items[0];
-        struct candidate last = best->items[--best->count];
-        best_sink(best, 0, last);
-        best->items[best->count] = worst;
-    }
-    return count;
-}
-
 uint32_t match_scan(const struct engine *e, const struct want *want, enum rank rank,
                     uint32_t limit, struct candidate *out)
 {
     struct best best = {.items = out, .limit = limit, .rank = rank};
+    best.heap = must_alloc(limit, sizeof *best.heap);
     uint32_t slot = SLOT_NONE;
     for (const struct org *org; (org = engine_next_org(e, &slot)) != NULL;) {
         struct candidate candidate;
         if (match_try(e, want, org, &candidate) != MISFIT_NONE)
             continue;
         candidate.org_slot = slot;
-        match_score(e, want, org, &candidate);
+        if (rank == RANK_SCORE)
+            match_score(e, want, org, &candidate);
         best_offer(&best, &candidate);
     }
-    return best_sort(&best);
+    uint32_t count = best_sort(&best);
+    free(best.heap);
+    return count;
 }
 
 bool match_count(const struct engine *e, const struct want *want, uint32_t most, uint32_t *slot,
@@ -349,72 +280,6 @@ bool match_count(const struct engine *e, const struct want *want, uint32_t most,
             counts[match_try(e, want, org, &candidate)]++;
     }
     return false;
-}
-
-struct search {
-    struct engine *engine;
-    const struct want *want;
-    struct best best;
-    uint32_t mark;
-};
-
-static void search_visit(uint32_t slot, void *context)
-{
-    struct search *s = context;
-    struct org *org = org_at(s->engine, slot);
-    if (s->mark != 0) { /* it may come twice */
-        if (org->mark == s->mark)
-            return;
-        org->mark = s->mark;
-    }
-    if (!skillset_within(&s->want->skills, &org->skills))
-        return; /* the commonest reason, and the cheapest to see */
-    struct candidate candidate;
-    if (match_try(s->engine, s->want, org, &candidate) != MISFIT_NONE)
-        return;
-    candidate.org_slot = slot;
-    match_score(s->engine, s->want, org, &candidate);
-    best_offer(&s->best, &candidate);
-}
-
-/* Marks tell an organisation that the search has met; they start anew when the numbers run out. */
-static uint32_t next_mark(struct engine *e)
-{
-    if (++e->mark == 0) {
-        for (uint32_t i = 0; i < e->orgs.used; i++)
-            org_at(e, i)->mark = 0;
-        e->mark = 1;
-    }
-    return e->mark;
-}
-
-uint32_t match_find(struct engine *e, const struct want *want, enum rank rank, uint32_t limit,
-                    struct candidate *out)
-{
-    bool is_anywhere = want->is_remote || (want->waived & WAIVE_REACH) != 0;
-    int rarest = -1;
-    uint64_t fewest = UINT64_MAX;
-    bool has_one = skillset_next(&want->skills, skillset_next(&want->skills, 0) + 1) < 0;
-    SKILLSET_EACH(&want->skills, skill) {
-        uint64_t count = has_one ? 0 /* nothing to choose */
-                         : is_anywhere ? index_count_all(&e->index, skill)
-                                     : index_count_place(&e->index, want->lat, want->lon,
-                                                         want->reach_percent, skill);
-        if (count < fewest) {
-            fewest = count;
-            rarest = skill;
-        }
-    }
-    must(rarest >= 0); /* an order has a category */
-    struct search s = {.engine = e, .want = want};
-    s.mark = !is_anywhere && want->reach_percent > 100 ? next_mark(e) : 0;
-    s.best = (struct best){.items = out, .limit = limit, .rank = rank};
-    if (is_anywhere)
-        index_visit_all(&e->index, rarest, search_visit, &s);
-    else
-        index_visit_place(&e->index, want->lat, want->lon, want->reach_percent,
-                          want->max_distance_mm, rarest, search_visit, &s);
-    return best_sort(&s.best);
 }
 
 struct want match_want(const struct engine *e, const struct order *o, int64_t now)

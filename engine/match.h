@@ -57,6 +57,8 @@ uint32_t match_scan(const struct engine *engine, const struct want *want, enum r
  * registry; true when that was the last. Start with *slot = SLOT_NONE. */
 bool match_count(const struct engine *engine, const struct want *want, uint32_t most, uint32_t *slot,
                  uint32_t counts[MISFIT_COUNT]);
+/* The same through the index. Both leave the scores 0 when they rank by distance: match_score() has
+ * them for those that are shown. */
 uint32_t match_find(struct engine *engine, const struct want *want, enum rank rank, uint32_t limit,
                     struct candidate *out);
 

@@ -19,9 +19,25 @@ static void count_supply(struct engine *e, const struct org *org, uint32_t by)
     SKILLSET_EACH(&org->skills, skill) supply->skilled[skill] += by;
 }
 
+/* The mean of the stars as if five people had given four each before: bounded and slow to move. */
+uint32_t org_rating(const struct org *org)
+{
+    uint32_t sum = org->tally.rating_sum + 5 * 4;
+    uint32_t count = org->tally.rating_count + 5;
+    return (sum - count) * 250 / count;
+}
+
+void org_bound(struct engine *e, const struct org *org)
+{
+    uint32_t rating = org_rating(org);
+    e->most_rating = rating > e->most_rating ? rating : e->most_rating;
+    e->most_activity = org->tally.activity > e->most_activity ? org->tally.activity : e->most_activity;
+}
+
 void org_enter(struct engine *e, uint32_t slot)
 {
     const struct org *org = org_at(e, slot);
+    org_bound(e, org);
     index_add(&e->index, slot, place_of(org), &org->skills);
     count_supply(e, org, 1);
 }
@@ -33,13 +49,48 @@ static void org_leave(struct engine *e, uint32_t slot)
     count_supply(e, org, UINT32_MAX); /* minus one */
 }
 
+static void *copy_array(const void *from, size_t count, size_t size)
+{
+    void *copy = count != 0 ? must_alloc(count, size) : NULL;
+    if (count != 0)
+        memcpy(copy, from, count * size);
+    return copy;
+}
+
+void org_copy(struct org *copy, const struct org *org)
+{
+    const struct org_more *more = org_more(org);
+    *copy = *org;
+    copy->name = must_strdup(org->name);
+    copy->more = NULL;
+    if (skillset_next(&more->certified, 0) < 0 && more->region_count + more->date_count == 0)
+        return;
+    *org_more_make(copy) = (struct org_more){
+        .certified = more->certified,
+        .regions = copy_array(more->regions, more->region_count, sizeof *more->regions),
+        .dates = copy_array(more->dates, more->date_count, sizeof *more->dates),
+        .region_count = more->region_count,
+        .date_count = more->date_count,
+    };
+}
+
 void org_fini(struct org *org)
 {
     free(org->name);
-    free(org->regions);
-    free(org->dates);
-    free(org->holds);
+    if (org->more != NULL) {
+        free(org->more->regions);
+        free(org->more->dates);
+        free(org->more->holds);
+        free(org->more);
+    }
     *org = (struct org){.id = 0};
+}
+
+struct org_more *org_more_make(struct org *org)
+{
+    if (org->more == NULL)
+        org->more = must_alloc(1, sizeof *org->more);
+    return org->more;
 }
 
 static struct refusal check_request(const struct engine *e, const struct org_request *r)
@@ -87,15 +138,16 @@ static void fill(struct engine *e, struct org *org, const struct org_request *r)
     org->is_youth = r->is_youth;
     org->is_suspended = r->is_suspended;
     org->skills = r->skills;
-    org->certified = r->certified;
     org->week = r->week;
     free(org->name);
     org->name = must_strdup(r->name != NULL ? r->name : "");
-    free(org->regions);
-    org->regions = must_alloc(r->region_count, sizeof *org->regions);
-    org->region_count = r->region_count;
-    if (r->region_count != 0)
-        memcpy(org->regions, r->regions, r->region_count * sizeof *org->regions);
+    if (org->more == NULL && r->region_count == 0 && skillset_next(&r->certified, 0) < 0)
+        return;
+    struct org_more *more = org_more_make(org);
+    more->certified = r->certified;
+    free(more->regions);
+    more->regions = copy_array(r->regions, r->region_count, sizeof *r->regions);
+    more->region_count = r->region_count;
 }
 
 struct refusal org_put(struct engine *e, const struct command *c, int64_t now, uint64_t *id)
@@ -155,7 +207,7 @@ struct refusal org_remove(struct engine *e, const struct command *c, int64_t now
     if (refusal.code != REFUSAL_NONE)
         return refusal;
     struct org *org = org_at(e, slot);
-    if (org->live_count != 0)
+    if (org_more(org)->live_count != 0)
         return refuse(REFUSAL_IN_USE, "org");
     emit_org(e, EVENT_ORG_REMOVED, org, c, now);
     effect_removed(e, org->id);
@@ -193,11 +245,10 @@ struct refusal org_set_dates(struct engine *e, const struct command *c, int64_t 
         if (c->u.dates.dates[i].day <= c->u.dates.dates[i - 1].day)
             return refuse(REFUSAL_BAD_VALUE, "dates"); /* sorted, each day once */
     struct org *org = org_at(e, slot);
-    free(org->dates);
-    org->dates = must_alloc(c->u.dates.count, sizeof *org->dates);
-    org->date_count = c->u.dates.count;
-    for (uint32_t i = 0; i < org->date_count; i++)
-        org->dates[i] = c->u.dates.dates[i];
+    struct org_more *more = org_more_make(org);
+    free(more->dates);
+    more->dates = copy_array(c->u.dates.dates, c->u.dates.count, sizeof *more->dates);
+    more->date_count = c->u.dates.count;
     touch_org(e, slot);
     emit_org(e, EVENT_ORG_DATES, org, c, now);
     return REFUSED_NOT;
@@ -207,19 +258,20 @@ bool org_is_open(const struct org *org, int64_t half_hour)
 {
     int32_t day = (int32_t)(half_hour / HALF_HOURS_A_DAY);
     int in_day = (int)(half_hour % HALF_HOURS_A_DAY);
+    const struct org_more *more = org_more(org);
     uint32_t low = 0;
-    uint32_t high = org->date_count;
+    uint32_t high = more->date_count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (org->dates[middle].day < day)
+        if (more->dates[middle].day < day)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low < org->date_count && org->dates[low].day == day) {
-        if ((org->dates[low].half_hours >> in_day & 1) != 0)
+    if (low < more->date_count && more->dates[low].day == day) {
+        if ((more->dates[low].half_hours >> in_day & 1) != 0)
             return true;
-        if (org->dates[low].is_closed)
+        if (more->dates[low].is_closed)
             return false;
     }
     return week_has(&org->week, calendar_weekday(day) * HALF_HOURS_A_DAY + in_day);
@@ -227,12 +279,13 @@ bool org_is_open(const struct org *org, int64_t half_hour)
 
 bool org_serves_region(const struct engine *e, const struct org *org, uint32_t region_slot)
 {
-    for (uint32_t i = 0; i < org->region_count; i++) {
-        uint32_t served = map_get(&e->region_codes, org->regions[i]);
+    const struct org_more *more = org_more(org);
+    for (uint32_t i = 0; i < more->region_count; i++) {
+        uint32_t served = map_get(&e->region_codes, more->regions[i]);
         if (served != SLOT_NONE && engine_region_within(e, region_slot, served))
             return true;
     }
-    return org->region_count == 0;
+    return more->region_count == 0;
 }
 
 uint32_t org_used(const struct engine *e, const struct org *org, int64_t half_hour,
@@ -241,18 +294,19 @@ uint32_t org_used(const struct engine *e, const struct org *org, int64_t half_ho
     int64_t from = calendar_instant(&e->calendar, half_hour);
     int64_t to = from + HALF_HOUR_MS;
     int64_t earliest = from - SERVICE_MINUTES_MAX * INT64_C(60000); /* what began before is over */
+    const struct org_more *more = org_more(org);
     uint32_t used = 0;
     uint32_t low = 0;
-    uint32_t high = org->hold_count;
+    uint32_t high = more->hold_count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (org->holds[middle].from < earliest)
+        if (more->holds[middle].from < earliest)
             low = middle + 1;
         else
             high = middle;
     }
-    for (; low < org->hold_count && org->holds[low].from < to; low++)
-        if (org->holds[low].to > from && org->holds[low].offer != but_offer)
-            used += org->holds[low].people;
+    for (; low < more->hold_count && more->holds[low].from < to; low++)
+        if (more->holds[low].to > from && more->holds[low].offer != but_offer)
+            used += more->holds[low].people;
     return used;
 }

@@ -27,7 +27,7 @@ uint32_t pool_take(struct pool *pool)
         slot = pool->used++;
         if (slot / POOL_CHUNK_SLOTS == pool->chunk_count) {
             pool->chunks = must_realloc(pool->chunks, pool->chunk_count + 1, sizeof *pool->chunks);
-            pool->chunks[pool->chunk_count++] = must_alloc(POOL_CHUNK_SLOTS, pool->size);
+            pool->chunks[pool->chunk_count++] = must_alloc_aligned(POOL_CHUNK_SLOTS * pool->size);
         }
     }
     memset(pool_at(pool, slot), 0, pool->size);
@@ -45,14 +45,6 @@ void pool_give(struct pool *pool, uint32_t slot)
     }
     pool->free_slots[pool->free_count++] = slot;
     pool->live_count--;
-}
-
-uint64_t hash64(uint64_t x)
-{
-    /* The finaliser of SplitMix64 (Steele, Lea, Flood 2014). */
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return x ^ (x >> 31);
 }
 
 void map_fini(struct map *map)

@@ -42,7 +42,19 @@ void map_fini(struct map *map);
 uint32_t map_get(const struct map *map, uint64_t key); /* SLOT_NONE when absent */
 void map_put(struct map *map, uint64_t key, uint32_t slot);
 void map_remove(struct map *map, uint64_t key); /* must be there */
-uint64_t hash64(uint64_t x); /* a bijective mix: equal only for equal input */
+/* The finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection, equal only for equal input. */
+static inline uint64_t hash64(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+/* Asks for the memory that a map_get() will want soon. */
+static inline void map_prefetch(const struct map *map, uint64_t key)
+{
+    if (map->room != 0)
+        __builtin_prefetch(&map->entries[hash64(key) & (map->room - 1)]);
+}
 
 /* Deadlines, soonest first; equal ones by `key`, so that the order is total. Each entry tells its
  * owner where it stands through *place, which is 0 while it is not in the heap. */

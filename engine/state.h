@@ -5,6 +5,7 @@
 #include "engine.h"
 #include "index.h"
 #include "pool.h"
+#include "search.h"
 
 /* What a county's organisations can do, for the rarity of skills. */
 struct supply {
@@ -38,7 +39,8 @@ struct engine {
     struct pairs pairs;
     struct slots assign_queue; /* order slots; those whose flag is off are passed over */
     uint32_t assign_waiting;
-    uint32_t mark; /* of the last search */
+    struct search_memory search;
+    uint32_t most_activity, most_rating; /* of any organisation so far: bounds on the score */
 
     /* effects */
     struct slots dirty_orders, dirty_offers, dirty_orgs, dirty_tallies, ended;
@@ -109,12 +111,14 @@ struct refusal org_put(struct engine *e, const struct command *c, int64_t now, u
 struct refusal org_remove(struct engine *e, const struct command *c, int64_t now);
 struct refusal org_set_duty(struct engine *e, const struct command *c, int64_t now);
 struct refusal org_set_dates(struct engine *e, const struct command *c, int64_t now);
+uint32_t org_rating(const struct org *org); /* 0..1000 */
+void org_bound(struct engine *e, const struct org *org); /* after its tally changed */
 bool org_is_open(const struct org *org, int64_t half_hour);
 bool org_serves_region(const struct engine *e, const struct org *org, uint32_t region_slot);
 uint32_t org_used(const struct engine *e, const struct org *org, int64_t half_hour,
                   uint64_t but_offer);
 void org_enter(struct engine *e, uint32_t slot); /* into index and supply */
-void org_fini(struct org *org);
+struct org_more *org_more_make(struct org *org);
 
 /* order.c: the one table of moves, the one function that moves */
 bool order_may_move(unsigned from, unsigned to);

@@ -168,7 +168,7 @@ void pack_org(struct pack *pack, const struct engine *engine, const struct org *
     pack_key_uint(pack, "reach_m", org->reach_m);
     pack_key_uint(pack, "capacity", org->capacity);
     pack_skills(pack, "skills", engine, &org->skills);
-    pack_skills(pack, "certified", engine, &org->certified);
+    pack_skills(pack, "certified", engine, &org_more(org)->certified);
     pack_key_text(pack, "schedule", schedule);
     pack_word(pack, "type", &words_org_type, org->type);
     pack_key_bool(pack, "registered", org->is_registered);
@@ -178,10 +178,10 @@ void pack_org(struct pack *pack, const struct engine *engine, const struct org *
     pack_key_bool(pack, "on", org->is_on_duty);
     pack_key(pack, "regions");
     pack_list(pack);
-    for (uint32_t i = 0; i < org->region_count; i++)
-        pack_uint(pack, org->regions[i]);
+    for (uint32_t i = 0; i < org_more(org)->region_count; i++)
+        pack_uint(pack, org_more(org)->regions[i]);
     pack_close(pack);
-    pack_key_uint(pack, "live_offers", org->live_count);
+    pack_key_uint(pack, "live_offers", org_more(org)->live_count);
 }
 
 void pack_region(struct pack *pack, const struct engine *engine, uint32_t slot)

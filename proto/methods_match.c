@@ -13,8 +13,10 @@ static void pack_items(struct call *call, const struct want *want, enum rank ran
     uint32_t count = match_find(call->engine, want, rank, most, found);
     pack_key(out, "items");
     pack_list(out);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        match_score(call->engine, want, engine_org_slot(call->engine, found[i].org_slot), &found[i]);
         pack_candidate(out, call->engine, &found[i]);
+    }
     pack_close(out);
     pack_next(out, 0);
 }

@@ -31,7 +31,7 @@ ANSWER(run_no_show, OP_NO_SHOW)
 /* The inbox of one organisation: its live offers, the soonest deadline first. */
 static void pack_inbox(struct call *call, const struct org *org, struct pack *out)
 {
-    uint32_t *slots = arena_take(turn_arena(call->turn), (org->live_count + 1) * sizeof *slots);
+    uint32_t *slots = arena_take(turn_arena(call->turn), (org_more(org)->live_count + 1) * sizeof *slots);
     uint32_t count = 0;
     int state = (int)arg_number(&call->args, P_OFFER_STATE, -1);
     uint32_t limit = (uint32_t)arg_number(&call->args, P_LIMIT, 100);

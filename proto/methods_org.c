@@ -50,12 +50,12 @@ static bool run_get(struct call *call, struct pack *out)
     pack_org(out, call->engine, org);
     pack_key(out, "dates");
     pack_list(out);
-    for (uint32_t i = 0; i < org->date_count; i++) {
-        date_format(org->dates[i].day, date);
+    for (uint32_t i = 0; i < org_more(org)->date_count; i++) {
+        date_format(org_more(org)->dates[i].day, date);
         pack_map(out);
         pack_key_text(out, "date", date);
-        pack_key_bool(out, "closed", org->dates[i].is_closed);
-        pack_key_uint(out, "open_half_hours", org->dates[i].half_hours);
+        pack_key_bool(out, "closed", org_more(org)->dates[i].is_closed);
+        pack_key_uint(out, "open_half_hours", org_more(org)->dates[i].half_hours);
         pack_close(out);
     }
     pack_close(out);

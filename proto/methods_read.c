@@ -209,7 +209,7 @@ static bool run_stats_org(struct call *call, struct pack *out)
 #define TALLY_FIELD(type, name) pack_key_int(out, #name, (int64_t)org->tally.name);
 #include "engine/fields.def"
 #undef TALLY_FIELD
-    pack_key_uint(out, "live_offers", org->live_count);
+    pack_key_uint(out, "live_offers", org_more(org)->live_count);
     pack_close(out);
     return true;
 }

@@ -57,10 +57,7 @@ static void gather_orgs(struct batch *b, const struct engine *engine, struct eff
             continue;
         b->orgs = GROW(b->orgs, b->org_count, b->org_room);
         struct org *copy = &b->orgs[b->org_count++];
-        *copy = *org;
-        copy->name = must_strdup(org->name);
-        copy->regions = copy_bytes(org->regions, org->region_count * sizeof *org->regions);
-        copy->dates = copy_bytes(org->dates, org->date_count * sizeof *org->dates);
+        org_copy(copy, org);
     }
     for (uint32_t i = 0; i < effects.tallies.count; i++) {
         const struct org *org = engine_org_slot(engine, effects.tallies.items[i]);
@@ -129,11 +126,8 @@ static void clear_map(struct map *map)
 
 void batch_reset(struct batch *b)
 {
-    for (uint32_t i = 0; i < b->org_count; i++) {
-        free(b->orgs[i].name);
-        free(b->orgs[i].regions);
-        free(b->orgs[i].dates);
-    }
+    for (uint32_t i = 0; i < b->org_count; i++)
+        org_fini(&b->orgs[i]);
     for (uint32_t i = 0; i < b->ref_count; i++) {
         free(b->refs[i].caller);
         free(b->refs[i].ref);

@@ -29,7 +29,8 @@ void reader_answer(sqlite3 *db, struct query *query);
 /* Rows to structs; columns in the sequence of the tables. */
 void row_order(sqlite3_stmt *row, struct order *order);
 void row_offer(sqlite3_stmt *row, struct offer *offer);
-void row_org(sqlite3_stmt *row, struct org *org); /* borrows from the row */
+/* Borrows from the row and from `more`. */
+void row_org(sqlite3_stmt *row, struct org *org, struct org_more *more);
 void row_event(sqlite3_stmt *row, struct event *event);
 
 int sqlite_backup(sqlite3 *db, const char *path, struct failure *failure);

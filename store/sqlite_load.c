@@ -35,7 +35,8 @@ static int take_skill(void *context, sqlite3_stmt *row, struct failure *failure)
 static int take_org(void *context, sqlite3_stmt *row, struct failure *failure)
 {
     struct org org;
-    row_org(row, &org);
+    struct org_more more;
+    row_org(row, &org, &more);
     if (org.name != NULL && engine_load_org(context, &org))
         return 0;
     return failure_set(failure, EX_CONFIG, "organisation %llu: its region %llu is not in the region table",

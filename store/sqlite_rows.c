@@ -98,21 +98,22 @@ void row_offer(sqlite3_stmt *row, struct offer *f)
 #undef OFFER_FIELD
 }
 
-void row_org(sqlite3_stmt *row, struct org *org)
+void row_org(sqlite3_stmt *row, struct org *org, struct org_more *more)
 {
     int at = 0;
-    *org = (struct org){.id = 0};
+    *more = (struct org_more){.regions = NULL};
+    *org = (struct org){.more = more};
 #define ORG_FIELD(type, name) org->name = (type)sqlite3_column_int64(row, at++);
 #include "engine/fields.def"
 #undef ORG_FIELD
     take_blob(row, at++, &org->skills, sizeof org->skills);
-    take_blob(row, at++, &org->certified, sizeof org->certified);
+    take_blob(row, at++, &more->certified, sizeof more->certified);
     take_blob(row, at++, &org->week, sizeof org->week);
     org->name = (char *)(uintptr_t)sqlite3_column_text(row, at++);
-    org->regions = (uint64_t *)(uintptr_t)sqlite3_column_blob(row, at);
-    org->region_count = (uint32_t)((size_t)sqlite3_column_bytes(row, at++) / sizeof *org->regions);
-    org->dates = (struct org_date *)(uintptr_t)sqlite3_column_blob(row, at);
-    org->date_count = (uint32_t)((size_t)sqlite3_column_bytes(row, at++) / sizeof *org->dates);
+    more->regions = (uint64_t *)(uintptr_t)sqlite3_column_blob(row, at);
+    more->region_count = (uint32_t)((size_t)sqlite3_column_bytes(row, at++) / sizeof *more->regions);
+    more->dates = (struct org_date *)(uintptr_t)sqlite3_column_blob(row, at);
+    more->date_count = (uint32_t)((size_t)sqlite3_column_bytes(row, at++) / sizeof *more->dates);
     at++; /* tallies.org */
 #define TALLY_FIELD(type, name) org->tally.name = (type)sqlite3_column_int64(row, at++);
 #include "engine/fields.def"

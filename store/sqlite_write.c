@@ -169,16 +169,17 @@ static void write_org(struct writer *w, const struct org *org)
 {
     if (org->id == 0)
         return;
+    const struct org_more *more = org_more(org);
     struct binder b = begin(w, PUT_ORG);
 #define ORG_FIELD(type, name) put(&b, (int64_t)org->name);
 #include "engine/fields.def"
 #undef ORG_FIELD
     put_blob(&b, &org->skills, sizeof org->skills);
-    put_blob(&b, &org->certified, sizeof org->certified);
+    put_blob(&b, &more->certified, sizeof more->certified);
     put_blob(&b, &org->week, sizeof org->week);
     put_text(&b, org->name);
-    put_blob(&b, org->regions, org->region_count * sizeof *org->regions);
-    put_blob(&b, org->dates, org->date_count * sizeof *org->dates);
+    put_blob(&b, more->regions, more->region_count * sizeof *more->regions);
+    put_blob(&b, more->dates, more->date_count * sizeof *more->dates);
     run(w, &b);
 }
 

@@ -61,8 +61,7 @@ static void commit(struct sim *s)
         rows->orgs[b->orgs[i].id] = b->orgs[i];
         rows->orgs[b->orgs[i].id].tally = kept;
         rows->orgs[b->orgs[i].id].name = team_name;
-        rows->orgs[b->orgs[i].id].regions = NULL;
-        rows->orgs[b->orgs[i].id].dates = NULL;
+        rows->orgs[b->orgs[i].id].more = NULL;
     }
     for (uint32_t i = 0; i < b->tally_count; i++)
         rows->orgs[b->tallies[i].org].tally = b->tallies[i].tally;

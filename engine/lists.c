@@ -1,0 +1,297 @@
+#include "lists.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Rooms of leaves: each at most half as large again as the one before, so that little stays empty. */
+static const uint16_t rooms[16] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, LEAF_ROOM_MAX};
+
+static int size_for(uint32_t count)
+{
+    int size = 0;
+    while (rooms[size] < count)
+        size++;
+    return size;
+}
+
+void lists_init(struct lists *lists)
+{
+    *lists = (struct lists){.used = LISTS_CHUNK_UNITS};
+    for (size_t i = 0; i < ARRAY_LEN(lists->free_leaves); i++)
+        lists->free_leaves[i] = LIST_EMPTY;
+    pool_init(&lists->directories, sizeof(struct directory));
+}
+
+void lists_fini(struct lists *lists)
+{
+    for (uint32_t i = 0; i < lists->directories.used; i++)
+        free(((struct directory *)pool_at(&lists->directories, i))->entries);
+    pool_fini(&lists->directories);
+    for (uint32_t i = 0; i < lists->chunk_count; i++)
+        free(lists->chunks[i]);
+    free(lists->chunks);
+}
+
+static uint32_t leaf_take(struct lists *lists, uint32_t count)
+{
+    int size = size_for(count);
+    uint32_t units = 1u + rooms[size];
+    uint32_t taken = lists->free_leaves[size];
+    if (taken != LIST_EMPTY) {
+        lists->free_leaves[size] = lists_leaf(lists, taken)->next_free;
+    } else {
+        if (lists->used + units > LISTS_CHUNK_UNITS) { /* what the last chunk has left stays unused */
+            must(lists->chunk_count < LIST_IS_DIRECTORY / LISTS_CHUNK_UNITS);
+            lists->chunks = must_realloc(lists->chunks, lists->chunk_count + 1, sizeof *lists->chunks);
+            lists->chunks[lists->chunk_count++] = must_alloc(LISTS_CHUNK_UNITS, 8);
+            lists->used = 0;
+        }
+        taken = (lists->chunk_count - 1) * LISTS_CHUNK_UNITS + lists->used;
+        lists->used += units;
+    }
+    struct leaf *leaf = lists_leaf(lists, taken);
+    leaf->count = 0;
+    leaf->room = rooms[size];
+    return taken;
+}
+
+static void leaf_give(struct lists *lists, uint32_t given)
+{
+    struct leaf *leaf = lists_leaf(lists, given);
+    int size = size_for(leaf->room);
+    leaf->next_free = lists->free_leaves[size];
+    lists->free_leaves[size] = given;
+}
+
+static void leaf_put(struct leaf *leaf, uint32_t spot, uint32_t org)
+{
+    must(leaf->count < leaf->room);
+    leaf->words[leaf->count] = spot;
+    leaf_orgs(leaf)[leaf->count++] = org;
+}
+
+/* Moves a leaf's entries into one of the room that `count` needs. */
+static uint32_t leaf_resize(struct lists *lists, uint32_t old, uint32_t count)
+{
+    uint32_t fresh = leaf_take(lists, count);
+    struct leaf *from = lists_leaf(lists, old);
+    struct leaf *to = lists_leaf(lists, fresh);
+    for (uint32_t i = 0; i < from->count; i++)
+        leaf_put(to, from->words[i], leaf_orgs(from)[i]);
+    leaf_give(lists, old);
+    return fresh;
+}
+
+static uint32_t leaf_add(struct lists *lists, uint32_t at, uint32_t spot, uint32_t org)
+{
+    struct leaf *leaf = lists_leaf(lists, at);
+    if (leaf->count == leaf->room)
+        at = leaf_resize(lists, at, leaf->count + 1u);
+    leaf_put(lists_leaf(lists, at), spot, org);
+    return at;
+}
+
+/* Whether it was there. */
+static bool leaf_drop(struct leaf *leaf, uint32_t org)
+{
+    uint32_t *orgs = leaf_orgs(leaf);
+    for (uint32_t i = 0; i < leaf->count; i++) {
+        if (orgs[i] != org)
+            continue;
+        leaf->count--;
+        leaf->words[i] = leaf->words[leaf->count];
+        orgs[i] = orgs[leaf->count];
+        return true;
+    }
+    return false;
+}
+
+/* After a removal: gives up room that is mostly empty; LIST_EMPTY when nothing is left. */
+static uint32_t leaf_shrink(struct lists *lists, uint32_t at)
+{
+    const struct leaf *leaf = lists_leaf(lists, at);
+    if (leaf->count == 0) {
+        leaf_give(lists, at);
+        return LIST_EMPTY;
+    }
+    return leaf->count * 3u < leaf->room ? leaf_resize(lists, at, leaf->count + 1u) : at;
+}
+
+static void bounds_take(struct bounds *b, uint32_t spot)
+{
+    uint16_t lat = (uint16_t)SPOT_LAT(spot);
+    uint16_t lon = (uint16_t)SPOT_LON(spot);
+    uint16_t reach = (uint16_t)SPOT_REACH(spot);
+    b->lat_low = lat < b->lat_low ? lat : b->lat_low;
+    b->lat_high = lat > b->lat_high ? lat : b->lat_high;
+    b->lon_low = lon < b->lon_low ? lon : b->lon_low;
+    b->lon_high = lon > b->lon_high ? lon : b->lon_high;
+    b->reach_high = reach > b->reach_high ? reach : b->reach_high;
+}
+
+static int bounds_size(const struct bounds *b)
+{
+    return (b->lat_high - b->lat_low) + (b->lon_high - b->lon_low);
+}
+
+static bool bounds_have(const struct bounds *b, uint32_t spot)
+{
+    return SPOT_LAT(spot) >= b->lat_low && SPOT_LAT(spot) <= b->lat_high &&
+           SPOT_LON(spot) >= b->lon_low && SPOT_LON(spot) <= b->lon_high;
+}
+
+static struct bounds bounds_of(const struct leaf *leaf)
+{
+    struct bounds b = {.lat_low = UINT16_MAX, .lon_low = UINT16_MAX};
+    for (uint32_t i = 0; i < leaf->count; i++)
+        bounds_take(&b, leaf->words[i]);
+    return b;
+}
+
+static struct directory *directory_at(struct lists *lists, uint32_t list)
+{
+    return pool_at(&lists->directories, list & ~LIST_IS_DIRECTORY);
+}
+
+static void directory_append(struct lists *lists, struct directory *d, uint32_t leaf)
+{
+    if (d->count == d->room) {
+        d->room = d->room != 0 ? d->room * 2 : 4;
+        d->entries = must_realloc(d->entries, d->room, sizeof *d->entries);
+    }
+    d->entries[d->count++] =
+        (struct directory_entry){.leaf = leaf, .bounds = bounds_of(lists_leaf(lists, leaf))};
+}
+
+struct pair {
+    uint32_t spot, org;
+};
+
+static int by_lat(const void *a, const void *b)
+{
+    const struct pair *x = a;
+    const struct pair *y = b;
+    return SPOT_LAT(x->spot) - SPOT_LAT(y->spot);
+}
+
+static int by_lon(const void *a, const void *b)
+{
+    const struct pair *x = a;
+    const struct pair *y = b;
+    return SPOT_LON(x->spot) - SPOT_LON(y->spot);
+}
+
+/* Halves a full leaf across its longer side; the upper half goes into a new one at the end. */
+static void directory_split(struct lists *lists, struct directory *d, uint32_t at)
+{
+    struct pair pairs[LEAF_ROOM_MAX];
+    struct leaf *leaf = lists_leaf(lists, d->entries[at].leaf);
+    const struct bounds *b = &d->entries[at].bounds;
+    uint32_t count = leaf->count;
+    bool is_tall = b->lat_high - b->lat_low > b->lon_high - b->lon_low;
+    for (uint32_t i = 0; i < count; i++)
+        pairs[i] = (struct pair){leaf->words[i], leaf_orgs(leaf)[i]};
+    qsort(pairs, count, sizeof *pairs, is_tall ? by_lat : by_lon);
+    leaf->count = 0;
+    for (uint32_t i = 0; i < count / 2; i++)
+        leaf_put(leaf, pairs[i].spot, pairs[i].org);
+    d->entries[at].bounds = bounds_of(leaf);
+    uint32_t upper = leaf_take(lists, LEAF_ROOM_MAX);
+    for (uint32_t i = count / 2; i < count; i++)
+        leaf_put(lists_leaf(lists, upper), pairs[i].spot, pairs[i].org);
+    directory_append(lists, d, upper);
+}
+
+/* The leaf that grows least in extent by taking the spot. */
+static uint32_t directory_choose(const struct directory *d, uint32_t spot)
+{
+    uint32_t best = 0;
+    int least = INT32_MAX;
+    for (uint32_t i = 0; i < d->count && least > 0; i++) {
+        struct bounds b = d->entries[i].bounds;
+        int size = bounds_size(&b);
+        bounds_take(&b, spot);
+        if (bounds_size(&b) - size < least) {
+            least = bounds_size(&b) - size;
+            best = i;
+        }
+    }
+    return best;
+}
+
+static void directory_add(struct lists *lists, struct directory *d, uint32_t spot, uint32_t org)
+{
+    uint32_t at = directory_choose(d, spot);
+    if (lists_leaf(lists, d->entries[at].leaf)->count == LEAF_ROOM_MAX) {
+        directory_split(lists, d, at);
+        at = directory_choose(d, spot);
+    }
+    struct directory_entry *entry = &d->entries[at];
+    entry->leaf = leaf_add(lists, entry->leaf, spot, org);
+    bounds_take(&entry->bounds, spot);
+    d->total++;
+}
+
+static void directory_drop(struct lists *lists, struct directory *d, uint32_t spot, uint32_t org)
+{
+    uint32_t at = 0;
+    while (at < d->count && !(bounds_have(&d->entries[at].bounds, spot) &&
+                              leaf_drop(lists_leaf(lists, d->entries[at].leaf), org)))
+        at++;
+    must(at < d->count);
+    d->total--;
+    d->entries[at].leaf = leaf_shrink(lists, d->entries[at].leaf);
+    if (d->entries[at].leaf == LIST_EMPTY)
+        d->entries[at] = d->entries[--d->count];
+}
+
+/* A full leaf becomes a directory of one. */
+static uint32_t directory_make(struct lists *lists, uint32_t leaf)
+{
+    uint32_t slot = pool_take(&lists->directories);
+    struct directory *d = directory_at(lists, slot);
+    directory_append(lists, d, leaf);
+    d->total = lists_leaf(lists, leaf)->count;
+    return slot | LIST_IS_DIRECTORY;
+}
+
+uint32_t lists_add(struct lists *lists, uint32_t list, uint32_t spot, uint32_t org)
+{
+    if (list == LIST_EMPTY)
+        list = leaf_take(lists, 1);
+    if ((list & LIST_IS_DIRECTORY) == 0) {
+        if (lists_leaf(lists, list)->count < LEAF_ROOM_MAX)
+            return leaf_add(lists, list, spot, org);
+        list = directory_make(lists, list);
+    }
+    directory_add(lists, directory_at(lists, list), spot, org);
+    return list;
+}
+
+uint32_t lists_remove(struct lists *lists, uint32_t list, uint32_t spot, uint32_t org)
+{
+    must(list != LIST_EMPTY);
+    if ((list & LIST_IS_DIRECTORY) == 0) {
+        bool was_there = leaf_drop(lists_leaf(lists, list), org);
+        must(was_there);
+        return leaf_shrink(lists, list);
+    }
+    struct directory *d = directory_at(lists, list);
+    directory_drop(lists, d, spot, org);
+    if (d->count > 1)
+        return list;
+    uint32_t last = d->count == 1 ? d->entries[0].leaf : LIST_EMPTY;
+    free(d->entries);
+    *d = (struct directory){.count = 0};
+    pool_give(&lists->directories, list & ~LIST_IS_DIRECTORY);
+    return last;
+}
+
+uint32_t lists_count(const struct lists *lists, uint32_t list)
+{
+    if (list == LIST_EMPTY)
+        return 0;
+    if ((list & LIST_IS_DIRECTORY) != 0)
+        return lists_directory(lists, list)->total;
+    return lists_leaf(lists, list)->count;
+}

@@ -1,0 +1,78 @@
+/* lists.h -- lists of organisations with their places packed beside them, short ones in one leaf,
+ * long ones in many that a directory of bounding boxes tells apart.
+ *
+ * A spot is 32 bits: 11 of latitude and 11 of longitude in units of the cell that the list belongs
+ * to, and 10 of reach in the same unit. A search sifts the spots of a leaf before it touches any
+ * organisation. Leaves come in few sizes from chunks that never move, 8 bytes an entry.
+ *
+ * Cost: adding and removing look at one box for each leaf and at the entries of one leaf or two. */
+#ifndef PAIDAN_LISTS_H
+#define PAIDAN_LISTS_H
+
+#include "pool.h"
+
+#define SPOT_REACH_MAX 1023
+#define SPOT(lat, lon, reach) ((uint32_t)(lat) << 21 | (uint32_t)(lon) << 10 | (uint32_t)(reach))
+#define SPOT_LAT(spot) ((int32_t)((spot) >> 21))
+#define SPOT_LON(spot) ((int32_t)((spot) >> 10 & 2047))
+#define SPOT_REACH(spot) ((int32_t)((spot)&SPOT_REACH_MAX))
+
+#define LEAF_ROOM_MAX 256
+
+struct leaf {
+    uint16_t count, room;
+    uint32_t next_free;
+    uint32_t words[]; /* `room` spots, then as many organisations' slots */
+};
+
+static inline uint32_t *leaf_orgs(struct leaf *leaf)
+{
+    return leaf->words + leaf->room;
+}
+
+/* What all spots of a leaf lie within. */
+struct bounds {
+    uint16_t lat_low, lat_high, lon_low, lon_high, reach_high;
+};
+
+struct directory {
+    struct directory_entry {
+        uint32_t leaf;
+        struct bounds bounds;
+    } *entries;
+    uint32_t count, room;
+    uint32_t total; /* of organisations */
+};
+
+/* A list is a uint32_t: a leaf, or with the top bit a directory; LIST_EMPTY is none. */
+#define LIST_EMPTY UINT32_MAX
+#define LIST_IS_DIRECTORY UINT32_C(0x80000000)
+
+struct lists {
+    uint8_t **chunks;
+    uint32_t chunk_count, used; /* used: units of 8 bytes in the last chunk */
+    uint32_t free_leaves[16];   /* by size */
+    struct pool directories;
+};
+
+#define LISTS_CHUNK_UNITS (1u << 17)
+
+void lists_init(struct lists *lists);
+void lists_fini(struct lists *lists);
+/* Both answer the list as it is from now on; removing what is not there is a bug. */
+uint32_t lists_add(struct lists *lists, uint32_t list, uint32_t spot, uint32_t org);
+uint32_t lists_remove(struct lists *lists, uint32_t list, uint32_t spot, uint32_t org);
+uint32_t lists_count(const struct lists *lists, uint32_t list);
+
+static inline struct leaf *lists_leaf(const struct lists *lists, uint32_t leaf)
+{
+    return (struct leaf *)(void *)(lists->chunks[leaf / LISTS_CHUNK_UNITS] +
+                                   (size_t)(leaf % LISTS_CHUNK_UNITS) * 8);
+}
+
+static inline const struct directory *lists_directory(const struct lists *lists, uint32_t list)
+{
+    return pool_at(&lists->directories, list & ~LIST_IS_DIRECTORY);
+}
+
+#endif

@@ -1,0 +1,321 @@
+/* search.c -- match_find(): the definition's answer without looking at everybody. */
+#include "search.h"
+
+#include <stdlib.h>
+
+#include "best.h"
+#include "geo.h"
+#include "match_inside.h"
+
+struct search {
+    struct engine *e;
+    struct search_memory *m;
+    const struct want *want;
+    struct best best;
+    bool is_single; /* the window allows one start only, and the half-hours asked lie in one week */
+    int64_t only_start;
+    uint32_t words[2];
+    uint64_t masks[2];
+    uint32_t least;     /* people that an organisation must have free */
+    uint32_t rest_most; /* weighted: what the parts of the score other than proximity sum up to at most */
+    uint32_t weights;
+    bool has_history; /* somebody may have been asked before */
+};
+
+void search_memory_fini(struct search_memory *memory)
+{
+    free(memory->items);
+    free(memory->heap);
+}
+
+static void push(struct search_memory *m, uint32_t bucket, uint32_t value, uint32_t part)
+{
+    uint64_t bit = UINT64_C(1) << bucket % 64;
+    uint64_t *busy = &m->busy[bucket / 64];
+    if (m->count == m->room) {
+        m->room = m->room != 0 ? m->room * 2 : 1024;
+        m->items = must_realloc(m->items, m->room, sizeof *m->items);
+    }
+    m->items[m->count] = (struct search_item){
+        .next = (*busy & bit) != 0 ? m->heads[bucket] : SLOT_NONE, .value = value, .part = part};
+    m->heads[bucket] = m->count++;
+    *busy |= bit;
+}
+
+/* Buckets by distance: eight an octave of the squared distance in the lowest level's units. */
+static uint32_t bucket_of_square(uint64_t square)
+{
+    if (square < 8)
+        return (uint32_t)square;
+    uint32_t octave = 63 - (uint32_t)__builtin_clzll(square);
+    return (octave - 2) * 8 + (uint32_t)(square >> (octave - 3) & 7);
+}
+
+static uint64_t square_of_bucket(uint32_t bucket)
+{
+    if (bucket < 8)
+        return bucket;
+    uint32_t octave = bucket / 8 + 2;
+    return (UINT64_C(8) | bucket % 8) << (octave - 3);
+}
+
+/* Buckets by proximity: four points of it each. */
+static uint32_t proximity_most(const struct search *s, const struct index_part *part,
+                               struct index_bound bound)
+{
+    uint32_t distance = index_root(&s->e->index, bound.square);
+    uint32_t circle = (s->e->rules.circle_m * 1000u / ((uint32_t)INDEX_UNIT_MM << part->level) + 1) * 16;
+    uint32_t reach = (uint32_t)bound.reach * 16;
+    if (distance <= circle || reach <= circle || distance >= reach)
+        return distance >= reach && distance > circle ? 0 : 1000;
+    return (reach - distance) * 1000 / (reach - circle) + 1;
+}
+
+static uint32_t bucket_of(const struct search *s, const struct index_part *part,
+                          struct index_bound bound)
+{
+    if (part->is_odd)
+        return 0;
+    if (s->best.rank == RANK_DISTANCE)
+        return bucket_of_square((uint64_t)bound.square << part->level * 2);
+    uint32_t proximity = proximity_most(s, part, bound);
+    return proximity >= 1000 ? 0 : (1000 - proximity) / 4;
+}
+
+/* Whether nothing in the bucket can be among the best any more. */
+static bool is_hopeless(const struct search *s, uint32_t bucket)
+{
+    if (!best_is_full(&s->best))
+        return false;
+    const struct candidate *worst = best_worst(&s->best);
+    if (s->best.rank == RANK_DISTANCE)
+        return square_of_bucket(bucket) * (INDEX_UNIT_MM * INDEX_UNIT_MM) >
+               (uint64_t)worst->distance_mm * (uint64_t)worst->distance_mm;
+    uint32_t proximity = 1000 - bucket * 4;
+    return (s->e->rules.weight_proximity * proximity + s->rest_most) / s->weights < worst->score;
+}
+
+static void sift_leaf(struct search *s, uint32_t at, uint32_t leaf_slot)
+{
+    const struct index_part part = s->m->parts[at];
+    struct leaf *leaf = lists_leaf(&s->e->index.lists, leaf_slot);
+    const uint32_t *orgs = leaf_orgs(leaf);
+    for (uint32_t i = 0; i < leaf->count; i++) {
+        struct index_bound bound = index_spot_bound(&part, leaf->words[i]);
+        if (part.is_odd || (index_bound_holds(bound) && index_spot_belongs(&part, leaf->words[i])))
+            push(s->m, bucket_of(s, &part, bound), orgs[i], SEARCH_ORG);
+    }
+}
+
+static int32_t gap_to(int32_t at, int32_t low, int32_t high)
+{
+    return at < low ? index_gap(at, low) : at > high ? index_gap(at, high) : 0;
+}
+
+static void sift_directory(struct search *s, uint32_t at, const struct directory *d)
+{
+    const struct index_part *part = &s->m->parts[at];
+    for (uint32_t i = 0; i < d->count; i++) {
+        const struct bounds *b = &d->entries[i].bounds;
+        struct index_bound bound =
+            index_bound_at(part, gap_to(part->lat, b->lat_low, b->lat_high),
+                           gap_to(part->lon, b->lon_low, b->lon_high), b->reach_high);
+        if (part->is_odd || index_bound_holds(bound))
+            push(s->m, bucket_of(s, part, bound), d->entries[i].leaf, at);
+    }
+}
+
+/* What one look at the hot cache line tells. False: it does not fit; true: it may. */
+static bool may_fit(const struct search *s, const struct org *org)
+{
+    if (!org->is_on_duty || org->is_suspended || org->type == ORG_SUPPORT || org->capacity < s->least)
+        return false;
+    if (!s->is_single || org_more(org)->date_count != 0)
+        return true;
+    return (~org->week.bits[s->words[0]] & s->masks[0]) == 0 &&
+           (~org->week.bits[s->words[1]] & s->masks[1]) == 0;
+}
+
+/* Whether an organisation without bookings and special dates, which may_fit(), fits. */
+static bool fits_plainly(const struct search *s, const struct org *org, struct candidate *c)
+{
+    const struct want *want = s->want;
+    if (match_standing(s->e, want, org) != MISFIT_NONE)
+        return false;
+    uint64_t square = 0;
+    bool has_place = !want->is_remote;
+    if (has_place && !geo_square_mm(want->lat, want->lon, org->lat, org->lon, &square))
+        return false;
+    uint64_t reach = match_reach_mm(want, org);
+    if (has_place && (want->waived & WAIVE_REACH) == 0 && square >= (reach + 1) * (reach + 1))
+        return false;
+    if (s->best.rank == RANK_DISTANCE && best_is_full(&s->best)) {
+        uint64_t beyond = (uint64_t)best_worst(&s->best)->distance_mm + 1;
+        if (square >= beyond * beyond)
+            return false;
+    }
+    c->org = org->id;
+    c->score = 0;
+    c->distance_mm = has_place ? (int64_t)geo_root(square) : 0;
+    c->start_at = s->only_start;
+    c->people = want->people < org->capacity ? want->people : org->capacity;
+    return true;
+}
+
+static void try_org(struct search *s, uint32_t slot)
+{
+    const struct org *org = org_at(s->e, slot);
+    struct candidate candidate;
+    if (!may_fit(s, org))
+        return;
+    bool is_plain = s->is_single && org->more == NULL && !s->has_history && !org->is_youth;
+    if (is_plain ? !fits_plainly(s, org, &candidate)
+                 : match_try(s->e, s->want, org, &candidate) != MISFIT_NONE)
+        return;
+    candidate.org_slot = slot;
+    if (s->best.rank == RANK_SCORE)
+        match_score(s->e, s->want, org, &candidate);
+    best_offer(&s->best, &candidate);
+}
+
+/* The lowest bucket that holds items; SEARCH_BUCKETS when none does. */
+static uint32_t next_bucket(const struct search_memory *m)
+{
+    for (uint32_t word = 0; word < SEARCH_BUCKETS / 64; word++)
+        if (m->busy[word] != 0)
+            return word * 64 + (uint32_t)__builtin_ctzll(m->busy[word]);
+    return SEARCH_BUCKETS;
+}
+
+static uint32_t take_bucket(struct search_memory *m, uint32_t bucket)
+{
+    m->busy[bucket / 64] &= ~(UINT64_C(1) << bucket % 64);
+    return m->heads[bucket];
+}
+
+static void search_place(struct search *s)
+{
+    struct search_memory *m = s->m;
+    const struct lists *lists = &s->e->index.lists;
+    struct index_query query = {.lat = s->want->lat, .lon = s->want->lon,
+                                .reach_percent = s->want->reach_percent,
+                                .most_mm = s->want->max_distance_mm, .skills = &s->want->skills};
+    uint32_t parts = index_parts(&s->e->index, &query, m->parts);
+    for (uint32_t i = 0; i < parts; i++) {
+        if ((m->parts[i].list & LIST_IS_DIRECTORY) != 0)
+            sift_directory(s, i, lists_directory(lists, m->parts[i].list));
+        else
+            sift_leaf(s, i, m->parts[i].list);
+    }
+    for (uint32_t bucket; (bucket = next_bucket(m)) < SEARCH_BUCKETS && !is_hopeless(s, bucket);) {
+        uint32_t first = take_bucket(m, bucket);
+        for (uint32_t i = first; i != SLOT_NONE; i = m->items[i].next)
+            if (m->items[i].part == SEARCH_ORG)
+                __builtin_prefetch(&org_at(s->e, m->items[i].value)->lat);
+        for (uint32_t i = first; i != SLOT_NONE; i = m->items[i].next) {
+            if (m->items[i].part == SEARCH_ORG)
+                try_org(s, m->items[i].value);
+            else
+                sift_leaf(s, m->items[i].part, m->items[i].value);
+        }
+    }
+}
+
+/* Without a place or a reach anybody may do. */
+static void search_everywhere(struct search *s)
+{
+    const struct pool *orgs = &s->e->orgs;
+    for (uint32_t slot = 0; slot < orgs->used; slot++) {
+        if (slot % POOL_CHUNK_SLOTS == 0 &&
+            !index_crowd_may(&s->e->index, slot / POOL_CHUNK_SLOTS, &s->want->skills)) {
+            slot += POOL_CHUNK_SLOTS - 1;
+            continue;
+        }
+        const struct org *org = org_at(s->e, slot);
+        if (org->id != 0 && skillset_within(&s->want->skills, &org->skills))
+            try_org(s, slot);
+    }
+}
+
+/* Looks once at the window: most orders leave one start, and then a mask tells who is open. */
+static void prepare_single(struct search *s)
+{
+    const struct want *want = s->want;
+    const struct calendar *calendar = &s->e->calendar;
+    struct walk walk = walk_begin(s->e, want);
+    int64_t first = calendar_half_hour(calendar, walk.from);
+    int64_t last = calendar_half_hour(calendar, walk.from + walk.length_ms - 1);
+    int64_t next = calendar_instant(calendar, first + 1); /* the start that would be tried next */
+    if (walk.from + walk.length_ms > walk.ends_at || next + walk.length_ms <= walk.ends_at ||
+        (want->waived & WAIVE_SCHEDULE) != 0 || last - first >= 64)
+        return;
+    int64_t week_bit = calendar_weekday((int32_t)(first / HALF_HOURS_A_DAY)) * HALF_HOURS_A_DAY +
+                       first % HALF_HOURS_A_DAY;
+    if (first < 0 || week_bit + last - first >= WEEK_HALF_HOURS)
+        return;
+    s->is_single = true;
+    s->only_start = walk.from;
+    s->words[0] = s->words[1] = (uint32_t)week_bit / 64;
+    for (int64_t bit = week_bit; bit <= week_bit + last - first; bit++) {
+        s->words[1] = (uint32_t)bit / 64;
+        s->masks[s->words[1] != s->words[0]] |= UINT64_C(1) << bit % 64;
+    }
+}
+
+static void prepare_rest(struct search *s)
+{
+    const struct rules *r = &s->e->rules;
+    s->weights = r->weight_proximity + r->weight_affinity + r->weight_activity + r->weight_rating +
+                 r->weight_load + r->weight_fit;
+    s->weights = s->weights != 0 ? s->weights : 1;
+    s->rest_most = r->weight_affinity * (s->want->person != 0 ? 1000u : 600u) +
+                   r->weight_activity * s->e->most_activity + r->weight_rating * s->e->most_rating +
+                   r->weight_load * 1000u + r->weight_fit * 1000u;
+}
+
+static void begin(struct search *s, enum rank rank, uint32_t limit, struct candidate *out)
+{
+    struct search_memory *m = s->m;
+    if (limit > m->heap_room) {
+        m->heap_room = limit;
+        m->heap = must_realloc(m->heap, limit, sizeof *m->heap);
+    }
+    m->count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(m->busy); i++)
+        m->busy[i] = 0;
+    s->best = (struct best){.items = out, .heap = m->heap, .limit = limit, .rank = rank};
+    s->least = s->want->people_min < s->want->people ? s->want->people_min : s->want->people;
+    s->has_history = s->want->order != NULL && s->want->order->first_offer != SLOT_NONE;
+    prepare_single(s);
+    prepare_rest(s);
+}
+
+#ifdef PAIDAN_DEBUG
+/* A debug build holds every answer against the definition. */
+static void compare_with_scan(const struct search *s)
+{
+    struct candidate *scanned = must_alloc(s->best.limit, sizeof *scanned);
+    must(match_scan(s->e, s->want, s->best.rank, s->best.limit, scanned) == s->best.count);
+    for (uint32_t i = 0; i < s->best.count; i++)
+        must(scanned[i].org == s->best.items[i].org && scanned[i].start_at == s->best.items[i].start_at);
+    free(scanned);
+}
+#endif
+
+uint32_t match_find(struct engine *e, const struct want *want, enum rank rank, uint32_t limit,
+                    struct candidate *out)
+{
+    struct search s = {.e = e, .m = &e->search, .want = want};
+    begin(&s, rank, limit, out);
+    if (limit == 0)
+        return 0;
+    if (want->is_remote || (want->waived & WAIVE_REACH) != 0)
+        search_everywhere(&s);
+    else
+        search_place(&s);
+    uint32_t count = best_sort(&s.best);
+#ifdef PAIDAN_DEBUG
+    compare_with_scan(&s);
+#endif
+    return count;
+}

@@ -11,6 +11,7 @@ int bench_generate(int argc, char **argv);
 int bench_match(int argc, char **argv);
 int bench_assign(int argc, char **argv);
 int bench_lifecycle(int argc, char **argv);
+int bench_world(int argc, char **argv);
 
 uint64_t bench_now_ns(void); /* monotonic */
 /* The value of --name in the arguments; the fallback when it is not there. */

@@ -29,6 +29,8 @@ static int usage(FILE *out)
         "        [--server ADDRESS] [--data DIR] [--seed N]\n"
         "      place + match + offer, then accept, each answer after its fsync, against a daemon that\n"
         "      it starts, or a running one that has the workload's tables\n"
+        "  world --out FOLDER [--organisations N] [--orders N] [--box …] [--seed N] [--limit K]\n"
+        "      the workload as text for peers: orgs.tsv, orders.tsv, and our answers, nearest first\n"
         "  assign FILE\n"
         "      the optimum of an assignment: n and n × n costs (OR-Library), or `n m` and lines `i j cost`\n",
         out);
@@ -104,7 +106,7 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(int argc, char **argv);
     } commands[] = {{"generate", bench_generate}, {"match", bench_match}, {"assign", bench_assign},
-                    {"lifecycle", bench_lifecycle}};
+                    {"lifecycle", bench_lifecycle}, {"world", bench_world}};
     for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 2, argv + 2);

@@ -21,6 +21,7 @@ struct engine *engine_new(uint32_t node)
     pool_init(&e->offers, sizeof(struct offer));
     pool_init(&e->orgs, sizeof(struct org));
     index_init(&e->index);
+    search_memory_init(&e->search);
     return e;
 }
 

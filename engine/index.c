@@ -1,6 +1,7 @@
 #include "index.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "geo.h"
 
@@ -19,11 +20,10 @@ struct cells {
     int32_t lat_from, lat_to, lon_from, lon_to; /* both ends included */
 };
 
-static uint64_t cell_key(int level, int32_t lat_cell, int32_t lon_cell, int skill)
+static uint64_t cell_key(int level, int32_t lat_cell, int32_t lon_cell)
 {
-    /* 5 bits of level, 8 of skill, 18 of latitude, 20 of longitude; never 0, for the level is not. */
-    return (uint64_t)level << 59 | (uint64_t)skill << 51 |
-           (uint64_t)(uint32_t)(lat_cell & 0x3ffff) << 20 | (uint64_t)(uint32_t)(lon_cell & 0xfffff);
+    return (uint64_t)level << 59 | (uint64_t)(uint32_t)(lat_cell & 0x3ffff) << 20 |
+           (uint64_t)(uint32_t)(lon_cell & 0xfffff); /* never 0, for the level is not */
 }
 
 static uint32_t isqrt_small(uint32_t square)
@@ -38,6 +38,7 @@ void index_init(struct index *index)
 {
     *index = (struct index){.crowds = NULL};
     lists_init(&index->lists);
+    pool_init(&index->cells, sizeof(struct index_cell));
     for (uint32_t i = 0; i < ARRAY_LEN(index->root); i++)
         index->root[i] = (uint16_t)isqrt_small(i * 256);
     for (int32_t degree = 0; degree < 90; degree++) {
@@ -51,7 +52,10 @@ void index_init(struct index *index)
 void index_fini(struct index *index)
 {
     lists_fini(&index->lists);
-    map_fini(&index->cells);
+    for (uint32_t i = 0; i < index->cells.used; i++)
+        free(((struct index_cell *)pool_at(&index->cells, i))->lists);
+    pool_fini(&index->cells);
+    map_fini(&index->places);
     free(index->crowds);
 }
 
@@ -108,15 +112,70 @@ static uint32_t spot_of(struct index_place place, int level, int32_t lat_cell, i
     return SPOT(lat, lon, reach);
 }
 
-static void change_list(struct index *index, uint64_t key, uint32_t spot, uint32_t org, bool is_added)
+/* Where in a cell's lists a skill's stands, or would. */
+static uint32_t rank_of(const struct index_cell *cell, int skill)
 {
-    uint32_t list = map_get(&index->cells, key);
-    uint32_t next = is_added ? lists_add(&index->lists, list, spot, org)
-                             : lists_remove(&index->lists, list, spot, org);
-    if (next == LIST_EMPTY)
-        map_remove(&index->cells, key);
-    else if (next != list)
-        map_put(&index->cells, key, next);
+    uint32_t rank = 0;
+    for (int word = 0; word < skill / 64; word++)
+        rank += (uint32_t)__builtin_popcountll(cell->skills.bits[word]);
+    uint64_t below = cell->skills.bits[skill / 64] & ((UINT64_C(1) << skill % 64) - 1);
+    return rank + (uint32_t)__builtin_popcountll(below);
+}
+
+static struct index_cell *cell_at(const struct index *index, uint64_t key)
+{
+    uint32_t slot = map_get(&index->places, key);
+    return slot != SLOT_NONE ? pool_at(&index->cells, slot) : NULL;
+}
+
+static void cell_add(struct index *index, struct index_cell *cell, int skill, struct list_entry entry)
+{
+    uint32_t rank = rank_of(cell, skill);
+    if (!skillset_has(&cell->skills, skill)) {
+        if (cell->count == cell->room) {
+            cell->room += cell->room / 4 + 2;
+            cell->lists = must_realloc(cell->lists, cell->room, sizeof *cell->lists);
+        }
+        memmove(&cell->lists[rank + 1], &cell->lists[rank], (cell->count - rank) * sizeof *cell->lists);
+        cell->lists[rank] = LIST_EMPTY;
+        cell->count++;
+        skillset_add(&cell->skills, skill);
+    }
+    cell->lists[rank] = lists_add(&index->lists, cell->lists[rank], entry);
+}
+
+static void cell_drop(struct index *index, struct index_cell *cell, int skill, struct list_entry entry)
+{
+    uint32_t rank = rank_of(cell, skill);
+    must(skillset_has(&cell->skills, skill));
+    cell->lists[rank] = lists_remove(&index->lists, cell->lists[rank], entry.spot, entry.org);
+    if (cell->lists[rank] != LIST_EMPTY)
+        return;
+    cell->count--;
+    memmove(&cell->lists[rank], &cell->lists[rank + 1], (cell->count - rank) * sizeof *cell->lists);
+    cell->skills.bits[skill / 64] &= ~(UINT64_C(1) << skill % 64);
+}
+
+/* Adds to a cell, or takes away, under each skill. */
+static void change_cell(struct index *index, uint64_t key, const struct skillset *skills,
+                        struct list_entry entry, bool is_added)
+{
+    if (is_added && map_get(&index->places, key) == SLOT_NONE)
+        map_put(&index->places, key, pool_take(&index->cells));
+    struct index_cell *cell = cell_at(index, key);
+    must(cell != NULL);
+    SKILLSET_EACH(skills, skill) {
+        if (is_added)
+            cell_add(index, cell, skill, entry);
+        else
+            cell_drop(index, cell, skill, entry);
+    }
+    if (cell->count != 0)
+        return;
+    free(cell->lists);
+    cell->lists = NULL;
+    pool_give(&index->cells, map_get(&index->places, key));
+    map_remove(&index->places, key);
 }
 
 static void change(struct index *index, uint32_t org, struct index_place place,
@@ -126,9 +185,9 @@ static void change(struct index *index, uint32_t org, struct index_place place,
     index->level_counts[cells.level] += is_added ? 1 : UINT32_MAX;
     for (int32_t lat = cells.lat_from; lat <= cells.lat_to; lat++)
         for (int32_t lon = cells.lon_from; lon <= cells.lon_to; lon++) {
-            uint32_t spot = spot_of(place, cells.level, lat, lon);
-            SKILLSET_EACH(skills, skill)
-                change_list(index, cell_key(cells.level, lat, lon, skill), spot, org, is_added);
+            struct list_entry entry = {
+                .spot = spot_of(place, cells.level, lat, lon), .summary = place.summary, .org = org};
+            change_cell(index, cell_key(cells.level, lat, lon), skills, entry, is_added);
         }
 }
 
@@ -163,16 +222,16 @@ bool index_crowd_may(const struct index *index, uint32_t crowd, const struct ski
 }
 
 /* The shortest of the cell's lists of the skills asked for; LIST_EMPTY when one has nobody. */
-static uint32_t shortest_list(const struct index *index, const struct index_query *q, int level,
-                              int32_t lat_cell, int32_t lon_cell)
+static uint32_t shortest_list(const struct index *index, const struct index_query *q, uint64_t key)
 {
     uint32_t shortest = LIST_EMPTY;
     uint32_t fewest = UINT32_MAX;
+    const struct index_cell *cell = cell_at(index, key);
+    if (cell == NULL || !skillset_within(q->skills, &cell->skills))
+        return LIST_EMPTY;
     SKILLSET_EACH(q->skills, skill) {
-        uint32_t list = map_get(&index->cells, cell_key(level, lat_cell, lon_cell, skill));
+        uint32_t list = cell->lists[rank_of(cell, skill)];
         uint32_t count = lists_count(&index->lists, list);
-        if (count == 0)
-            return LIST_EMPTY;
         if (count < fewest) {
             fewest = count;
             shortest = list;
@@ -190,6 +249,7 @@ static struct index_part part_of_level(const struct index *index, const struct i
     return (struct index_part){
         .level = level - LEVEL_MIN,
         .east = edge < 89 * (int64_t)DEGREE ? index->east[edge / DEGREE + 1] : 0,
+        .summary = q->summary,
         .percent_q8 = (int32_t)((q->reach_percent * 256 + 99) / 100),
         .most = most < REACH_UNITS_MAX ? (int32_t)most : REACH_UNITS_MAX,
     };
@@ -214,7 +274,7 @@ static uint32_t parts_of_level(const struct index *index, const struct index_que
         for (int32_t dlon = -around; dlon <= around; dlon++) {
             int32_t lat_cell = (q->lat >> level) + dlat;
             int32_t lon_cell = (q->lon >> level) + dlon;
-            part.list = shortest_list(index, q, level, lat_cell, lon_cell);
+            part.list = shortest_list(index, q, cell_key(level, lat_cell, lon_cell));
             if (part.list == LIST_EMPTY)
                 continue;
             part.lat = local_of(q->lat, lat_cell, level);
@@ -230,13 +290,11 @@ static uint32_t parts_of_level(const struct index *index, const struct index_que
 uint32_t index_parts(const struct index *index, const struct index_query *q, struct index_part *parts)
 {
     uint32_t count = 0;
-    int first_skill = skillset_next(q->skills, 0);
     for (int level = LEVEL_MIN; level <= LEVEL_MAX; level++)
         if (index->level_counts[level] != 0)
-            map_prefetch(&index->cells,
-                         cell_key(level, q->lat >> level, q->lon >> level, first_skill));
+            map_prefetch(&index->places, cell_key(level, q->lat >> level, q->lon >> level));
     if (index->level_counts[LEVEL_ODD] != 0) {
-        uint32_t list = shortest_list(index, q, LEVEL_ODD, 0, 0);
+        uint32_t list = shortest_list(index, q, cell_key(LEVEL_ODD, 0, 0));
         if (list != LIST_EMPTY)
             parts[count++] = (struct index_part){.list = list, .is_odd = true, .lat_to = 2048, .lon_to = 2048};
     }

@@ -20,8 +20,16 @@
 #define INDEX_PART_COUNT_MAX 128 /* 14 levels of nine cells, and the odd ones */
 #define INDEX_UNIT_MM 176        /* a unit of the lowest level, rounded down; each level doubles it */
 
+/* What one cell holds: the skills that somebody there has, and a list for each of them in sequence. */
+struct index_cell {
+    struct skillset skills;
+    uint32_t *lists;
+    uint32_t count, room;
+};
+
 struct index {
-    struct map cells; /* key of (level, cell, skill) to a list */
+    struct map places; /* key of (level, cell) to a slot of `cells` */
+    struct pool cells;
     struct lists lists;
     uint32_t level_counts[32]; /* organisations registered at each level: empty ones are not asked */
     uint16_t east[92];         /* a unit eastwards over one northwards at a degree of latitude, Q10 */
@@ -30,16 +38,33 @@ struct index {
     uint32_t crowd_count;
 };
 
-/* Where an organisation is registered. */
+/* Where an organisation is registered, and the sum of when it may serve: bit 31 if at all, bits 28 to
+ * 30 for at least 2, 4 and 8 people, and four parts of each weekday in which it is open at some time,
+ * Monday's first part in bit 0. */
 struct index_place {
     int32_t lat, lon;
-    uint32_t reach_m;
+    uint32_t reach_m, summary;
 };
+
+#define SUMMARY_SERVES (UINT32_C(1) << 31)
+#define SUMMARY_ALWAYS UINT32_C(0x0fffffff)
+static inline uint32_t summary_of_people(uint32_t people)
+{
+    return (uint32_t)(people >= 2) << 28 | (uint32_t)(people >= 4) << 29 | (uint32_t)(people >= 8) << 30;
+}
+/* The bit of a half-hour of the week: the parts of a day begin at 0, 9, 12 and 18 o'clock. */
+static inline uint32_t summary_of_time(uint32_t half_hour)
+{
+    uint32_t in_day = half_hour % HALF_HOURS_A_DAY;
+    uint32_t part = (uint32_t)(in_day >= 18) + (in_day >= 24) + (in_day >= 36);
+    return UINT32_C(1) << (half_hour / HALF_HOURS_A_DAY * 4 + part);
+}
 
 struct index_query {
     int32_t lat, lon;
     uint32_t reach_percent;
     uint64_t most_mm; /* no farther, whatever the reach; UINT64_MAX is no limit */
+    uint32_t summary; /* the bits that an organisation must have */
     const struct skillset *skills;
 };
 
@@ -50,6 +75,7 @@ struct index_part {
     bool is_odd; /* spots mean nothing here: everybody in it may reach */
     int32_t lat, lon, east;
     int32_t percent_q8, most; /* the widening, rounded up; the cap on reach */
+    uint32_t summary;
     int32_t lat_from, lat_to, lon_from, lon_to; /* spots outside belong to another part */
 };
 
@@ -80,13 +106,18 @@ static inline int32_t index_gap(int32_t a, int32_t b)
     return gap > 0 ? gap - 1 : 0; /* both were rounded down */
 }
 
+static inline int32_t index_widened(const struct index_part *part, int32_t reach)
+{
+    reach = (reach * part->percent_q8 + 255) >> 8;
+    return reach < part->most ? reach : part->most;
+}
+
 static inline struct index_bound index_bound_at(const struct index_part *part, int32_t north,
                                                 int32_t east, int32_t reach)
 {
     east = east * part->east >> 10;
-    reach = (reach * part->percent_q8 + 255) >> 8;
     return (struct index_bound){.square = (uint32_t)(north * north + east * east),
-                                .reach = reach < part->most ? reach : part->most};
+                                .reach = index_widened(part, reach)};
 }
 
 static inline struct index_bound index_spot_bound(const struct index_part *part, uint32_t spot)
@@ -102,8 +133,8 @@ static inline bool index_bound_holds(struct index_bound bound)
 
 static inline bool index_spot_belongs(const struct index_part *part, uint32_t spot)
 {
-    return SPOT_LAT(spot) >= part->lat_from && SPOT_LAT(spot) < part->lat_to &&
-           SPOT_LON(spot) >= part->lon_from && SPOT_LON(spot) < part->lon_to;
+    return (SPOT_LAT(spot) >= part->lat_from) & (SPOT_LAT(spot) < part->lat_to) &
+           (SPOT_LON(spot) >= part->lon_from) & (SPOT_LON(spot) < part->lon_to);
 }
 
 /* Sixteen times the square root of `square`, rounded down. */

@@ -16,7 +16,7 @@ static int size_for(uint32_t count)
 
 void lists_init(struct lists *lists)
 {
-    *lists = (struct lists){.used = LISTS_CHUNK_UNITS};
+    *lists = (struct lists){.used = LISTS_CHUNK_WORDS};
     for (size_t i = 0; i < ARRAY_LEN(lists->free_leaves); i++)
         lists->free_leaves[i] = LIST_EMPTY;
     pool_init(&lists->directories, sizeof(struct directory));
@@ -35,19 +35,19 @@ void lists_fini(struct lists *lists)
 static uint32_t leaf_take(struct lists *lists, uint32_t count)
 {
     int size = size_for(count);
-    uint32_t units = 1u + rooms[size];
+    uint32_t words = 2u + 3u * rooms[size];
     uint32_t taken = lists->free_leaves[size];
     if (taken != LIST_EMPTY) {
         lists->free_leaves[size] = lists_leaf(lists, taken)->next_free;
     } else {
-        if (lists->used + units > LISTS_CHUNK_UNITS) { /* what the last chunk has left stays unused */
-            must(lists->chunk_count < LIST_IS_DIRECTORY / LISTS_CHUNK_UNITS);
+        if (lists->used + words > LISTS_CHUNK_WORDS) { /* what the last chunk has left stays unused */
+            must(lists->chunk_count < LIST_IS_DIRECTORY / LISTS_CHUNK_WORDS);
             lists->chunks = must_realloc(lists->chunks, lists->chunk_count + 1, sizeof *lists->chunks);
-            lists->chunks[lists->chunk_count++] = must_alloc(LISTS_CHUNK_UNITS, 8);
+            lists->chunks[lists->chunk_count++] = must_alloc_aligned(LISTS_CHUNK_WORDS * sizeof(uint32_t));
             lists->used = 0;
         }
-        taken = (lists->chunk_count - 1) * LISTS_CHUNK_UNITS + lists->used;
-        lists->used += units;
+        taken = (lists->chunk_count - 1) * LISTS_CHUNK_WORDS + lists->used;
+        lists->used += words;
     }
     struct leaf *leaf = lists_leaf(lists, taken);
     leaf->count = 0;
@@ -63,11 +63,22 @@ static void leaf_give(struct lists *lists, uint32_t given)
     lists->free_leaves[size] = given;
 }
 
-static void leaf_put(struct leaf *leaf, uint32_t spot, uint32_t org)
+static struct list_entry leaf_get(struct leaf *leaf, uint32_t i)
+{
+    return (struct list_entry){leaf->spots[i], leaf_summaries(leaf)[i], leaf_orgs(leaf)[i]};
+}
+
+static void leaf_set(struct leaf *leaf, uint32_t i, struct list_entry entry)
+{
+    leaf->spots[i] = entry.spot;
+    leaf_summaries(leaf)[i] = entry.summary;
+    leaf_orgs(leaf)[i] = entry.org;
+}
+
+static void leaf_put(struct leaf *leaf, struct list_entry entry)
 {
     must(leaf->count < leaf->room);
-    leaf->words[leaf->count] = spot;
-    leaf_orgs(leaf)[leaf->count++] = org;
+    leaf_set(leaf, leaf->count++, entry);
 }
 
 /* Moves a leaf's entries into one of the room that `count` needs. */
@@ -77,30 +88,28 @@ static uint32_t leaf_resize(struct lists *lists, uint32_t old, uint32_t count)
     struct leaf *from = lists_leaf(lists, old);
     struct leaf *to = lists_leaf(lists, fresh);
     for (uint32_t i = 0; i < from->count; i++)
-        leaf_put(to, from->words[i], leaf_orgs(from)[i]);
+        leaf_put(to, leaf_get(from, i));
     leaf_give(lists, old);
     return fresh;
 }
 
-static uint32_t leaf_add(struct lists *lists, uint32_t at, uint32_t spot, uint32_t org)
+static uint32_t leaf_add(struct lists *lists, uint32_t at, struct list_entry entry)
 {
     struct leaf *leaf = lists_leaf(lists, at);
     if (leaf->count == leaf->room)
         at = leaf_resize(lists, at, leaf->count + 1u);
-    leaf_put(lists_leaf(lists, at), spot, org);
+    leaf_put(lists_leaf(lists, at), entry);
     return at;
 }
 
 /* Whether it was there. */
 static bool leaf_drop(struct leaf *leaf, uint32_t org)
 {
-    uint32_t *orgs = leaf_orgs(leaf);
+    const uint32_t *orgs = leaf_orgs(leaf);
     for (uint32_t i = 0; i < leaf->count; i++) {
         if (orgs[i] != org)
             continue;
-        leaf->count--;
-        leaf->words[i] = leaf->words[leaf->count];
-        orgs[i] = orgs[leaf->count];
+        leaf_set(leaf, i, leaf_get(leaf, --leaf->count));
         return true;
     }
     return false;
@@ -144,7 +153,7 @@ static struct bounds bounds_of(const struct leaf *leaf)
 {
     struct bounds b = {.lat_low = UINT16_MAX, .lon_low = UINT16_MAX};
     for (uint32_t i = 0; i < leaf->count; i++)
-        bounds_take(&b, leaf->words[i]);
+        bounds_take(&b, leaf->spots[i]);
     return b;
 }
 
@@ -163,42 +172,38 @@ static void directory_append(struct lists *lists, struct directory *d, uint32_t 
         (struct directory_entry){.leaf = leaf, .bounds = bounds_of(lists_leaf(lists, leaf))};
 }
 
-struct pair {
-    uint32_t spot, org;
-};
-
 static int by_lat(const void *a, const void *b)
 {
-    const struct pair *x = a;
-    const struct pair *y = b;
+    const struct list_entry *x = a;
+    const struct list_entry *y = b;
     return SPOT_LAT(x->spot) - SPOT_LAT(y->spot);
 }
 
 static int by_lon(const void *a, const void *b)
 {
-    const struct pair *x = a;
-    const struct pair *y = b;
+    const struct list_entry *x = a;
+    const struct list_entry *y = b;
     return SPOT_LON(x->spot) - SPOT_LON(y->spot);
 }
 
 /* Halves a full leaf across its longer side; the upper half goes into a new one at the end. */
 static void directory_split(struct lists *lists, struct directory *d, uint32_t at)
 {
-    struct pair pairs[LEAF_ROOM_MAX];
+    struct list_entry entries[LEAF_ROOM_MAX];
     struct leaf *leaf = lists_leaf(lists, d->entries[at].leaf);
     const struct bounds *b = &d->entries[at].bounds;
     uint32_t count = leaf->count;
     bool is_tall = b->lat_high - b->lat_low > b->lon_high - b->lon_low;
     for (uint32_t i = 0; i < count; i++)
-        pairs[i] = (struct pair){leaf->words[i], leaf_orgs(leaf)[i]};
-    qsort(pairs, count, sizeof *pairs, is_tall ? by_lat : by_lon);
+        entries[i] = leaf_get(leaf, i);
+    qsort(entries, count, sizeof *entries, is_tall ? by_lat : by_lon);
     leaf->count = 0;
     for (uint32_t i = 0; i < count / 2; i++)
-        leaf_put(leaf, pairs[i].spot, pairs[i].org);
+        leaf_put(leaf, entries[i]);
     d->entries[at].bounds = bounds_of(leaf);
     uint32_t upper = leaf_take(lists, LEAF_ROOM_MAX);
     for (uint32_t i = count / 2; i < count; i++)
-        leaf_put(lists_leaf(lists, upper), pairs[i].spot, pairs[i].org);
+        leaf_put(lists_leaf(lists, upper), entries[i]);
     directory_append(lists, d, upper);
 }
 
@@ -219,16 +224,16 @@ static uint32_t directory_choose(const struct directory *d, uint32_t spot)
     return best;
 }
 
-static void directory_add(struct lists *lists, struct directory *d, uint32_t spot, uint32_t org)
+static void directory_add(struct lists *lists, struct directory *d, struct list_entry added)
 {
-    uint32_t at = directory_choose(d, spot);
+    uint32_t at = directory_choose(d, added.spot);
     if (lists_leaf(lists, d->entries[at].leaf)->count == LEAF_ROOM_MAX) {
         directory_split(lists, d, at);
-        at = directory_choose(d, spot);
+        at = directory_choose(d, added.spot);
     }
     struct directory_entry *entry = &d->entries[at];
-    entry->leaf = leaf_add(lists, entry->leaf, spot, org);
-    bounds_take(&entry->bounds, spot);
+    entry->leaf = leaf_add(lists, entry->leaf, added);
+    bounds_take(&entry->bounds, added.spot);
     d->total++;
 }
 
@@ -255,16 +260,16 @@ static uint32_t directory_make(struct lists *lists, uint32_t leaf)
     return slot | LIST_IS_DIRECTORY;
 }
 
-uint32_t lists_add(struct lists *lists, uint32_t list, uint32_t spot, uint32_t org)
+uint32_t lists_add(struct lists *lists, uint32_t list, struct list_entry entry)
 {
     if (list == LIST_EMPTY)
         list = leaf_take(lists, 1);
     if ((list & LIST_IS_DIRECTORY) == 0) {
         if (lists_leaf(lists, list)->count < LEAF_ROOM_MAX)
-            return leaf_add(lists, list, spot, org);
+            return leaf_add(lists, list, entry);
         list = directory_make(lists, list);
     }
-    directory_add(lists, directory_at(lists, list), spot, org);
+    directory_add(lists, directory_at(lists, list), entry);
     return list;
 }
 

@@ -2,8 +2,9 @@
  * long ones in many that a directory of bounding boxes tells apart.
  *
  * A spot is 32 bits: 11 of latitude and 11 of longitude in units of the cell that the list belongs
- * to, and 10 of reach in the same unit. A search sifts the spots of a leaf before it touches any
- * organisation. Leaves come in few sizes from chunks that never move, 8 bytes an entry.
+ * to, and 10 of reach in the same unit. Beside it stand 32 bits that sum up when the organisation
+ * may serve, and how many. A search sifts both before it touches any organisation. Leaves come in
+ * few sizes from chunks that never move, 12 bytes an entry.
  *
  * Cost: adding and removing look at one box for each leaf and at the entries of one leaf or two. */
 #ifndef PAIDAN_LISTS_H
@@ -22,13 +23,22 @@
 struct leaf {
     uint16_t count, room;
     uint32_t next_free;
-    uint32_t words[]; /* `room` spots, then as many organisations' slots */
+    uint32_t spots[]; /* `room` of them, then as many summaries, then as many organisations' slots */
 };
+
+static inline uint32_t *leaf_summaries(struct leaf *leaf)
+{
+    return leaf->spots + leaf->room;
+}
 
 static inline uint32_t *leaf_orgs(struct leaf *leaf)
 {
-    return leaf->words + leaf->room;
+    return leaf->spots + 2u * leaf->room;
 }
+
+struct list_entry {
+    uint32_t spot, summary, org;
+};
 
 /* What all spots of a leaf lie within. */
 struct bounds {
@@ -49,25 +59,24 @@ struct directory {
 #define LIST_IS_DIRECTORY UINT32_C(0x80000000)
 
 struct lists {
-    uint8_t **chunks;
-    uint32_t chunk_count, used; /* used: units of 8 bytes in the last chunk */
+    uint32_t **chunks;
+    uint32_t chunk_count, used; /* used: words in the last chunk */
     uint32_t free_leaves[16];   /* by size */
     struct pool directories;
 };
 
-#define LISTS_CHUNK_UNITS (1u << 17)
+#define LISTS_CHUNK_WORDS (1u << 18)
 
 void lists_init(struct lists *lists);
 void lists_fini(struct lists *lists);
 /* Both answer the list as it is from now on; removing what is not there is a bug. */
-uint32_t lists_add(struct lists *lists, uint32_t list, uint32_t spot, uint32_t org);
+uint32_t lists_add(struct lists *lists, uint32_t list, struct list_entry entry);
 uint32_t lists_remove(struct lists *lists, uint32_t list, uint32_t spot, uint32_t org);
 uint32_t lists_count(const struct lists *lists, uint32_t list);
 
 static inline struct leaf *lists_leaf(const struct lists *lists, uint32_t leaf)
 {
-    return (struct leaf *)(void *)(lists->chunks[leaf / LISTS_CHUNK_UNITS] +
-                                   (size_t)(leaf % LISTS_CHUNK_UNITS) * 8);
+    return (struct leaf *)(void *)(lists->chunks[leaf / LISTS_CHUNK_WORDS] + leaf % LISTS_CHUNK_WORDS);
 }
 
 static inline const struct directory *lists_directory(const struct lists *lists, uint32_t list)

@@ -5,9 +5,29 @@
 #include "geo.h"
 #include "state.h"
 
+/* Bit 28 and above as for people; special dates may open any part of the week. */
+static uint32_t summary_of(const struct org *org)
+{
+    if (!org->is_on_duty || org->is_suspended || org->type == ORG_SUPPORT)
+        return 0;
+    uint32_t summary = SUMMARY_SERVES | summary_of_people(org->capacity);
+    if (org_more(org)->date_count != 0)
+        return summary | SUMMARY_ALWAYS;
+    static const uint8_t parts[] = {0, 18, 24, 36, 48}; /* as summary_of_time() has them */
+    for (int day = 0; day < 7; day++) {
+        uint64_t bits = week_day(&org->week, day);
+        for (int part = 0; part < 4; part++) {
+            uint64_t mask = ((UINT64_C(1) << (parts[part + 1] - parts[part])) - 1) << parts[part];
+            summary |= (uint32_t)((bits & mask) != 0) << (day * 4 + part);
+        }
+    }
+    return summary;
+}
+
 static struct index_place place_of(const struct org *org)
 {
-    return (struct index_place){.lat = org->lat, .lon = org->lon, .reach_m = org->reach_m};
+    return (struct index_place){
+        .lat = org->lat, .lon = org->lon, .reach_m = org->reach_m, .summary = summary_of(org)};
 }
 
 static void count_supply(struct engine *e, const struct org *org, uint32_t by)
@@ -227,7 +247,9 @@ struct refusal org_set_duty(struct engine *e, const struct command *c, int64_t n
     struct org *org = org_at(e, slot);
     if (org->is_on_duty == (uint8_t)c->u.is_on_duty)
         return REFUSED_NOT;
+    org_leave(e, slot);
     org->is_on_duty = c->u.is_on_duty;
+    org_enter(e, slot);
     touch_org(e, slot);
     emit_org(e, EVENT_ORG_DUTY, org, c, now);
     return REFUSED_NOT;
@@ -246,9 +268,11 @@ struct refusal org_set_dates(struct engine *e, const struct command *c, int64_t 
             return refuse(REFUSAL_BAD_VALUE, "dates"); /* sorted, each day once */
     struct org *org = org_at(e, slot);
     struct org_more *more = org_more_make(org);
+    org_leave(e, slot);
     free(more->dates);
     more->dates = copy_array(c->u.dates.dates, c->u.dates.count, sizeof *more->dates);
     more->date_count = c->u.dates.count;
+    org_enter(e, slot);
     touch_org(e, slot);
     emit_org(e, EVENT_ORG_DATES, org, c, now);
     return REFUSED_NOT;

@@ -167,15 +167,6 @@ bool schedule_parse_day(const char *text, size_t len, uint64_t *half_hours)
     return r.at == r.len;
 }
 
-static uint64_t day_bits(const struct week *week, int day)
-{
-    uint64_t bits = 0;
-    for (int i = 0; i < HALF_HOURS_A_DAY; i++)
-        if (week_has(week, day * HALF_HOURS_A_DAY + i))
-            bits |= UINT64_C(1) << i;
-    return bits;
-}
-
 static char *put_text(char *at, const char *text)
 {
     size_t len = strlen(text);
@@ -218,11 +209,11 @@ void schedule_format(const struct week *week, char *text)
         return;
     }
     for (int day = 0; day < 7; day++) {
-        uint64_t bits = day_bits(week, day);
+        uint64_t bits = week_day(week, day);
         if (bits == 0)
             continue;
         int last = day;
-        while (last < 6 && day_bits(week, last + 1) == bits)
+        while (last < 6 && week_day(week, last + 1) == bits)
             last++;
         at = put_text(at, at == text ? "" : "; ");
         at = put_text(at, day_names[day]);

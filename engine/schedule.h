@@ -24,6 +24,16 @@ static inline bool week_has(const struct week *week, int half_hour)
     return (week->bits[half_hour / 64] >> (half_hour % 64) & 1) != 0;
 }
 
+/* The 48 half-hours of one day, Monday being 0. */
+static inline uint64_t week_day(const struct week *week, int day)
+{
+    int from = day * HALF_HOURS_A_DAY;
+    uint64_t bits = week->bits[from / 64] >> from % 64;
+    if (from % 64 > 64 - HALF_HOURS_A_DAY)
+        bits |= week->bits[from / 64 + 1] << (64 - from % 64);
+    return bits & ((UINT64_C(1) << HALF_HOURS_A_DAY) - 1);
+}
+
 /* Reads a schedule of `len` bytes; false, with the place of the fault in *error_at, when it is not one. */
 bool schedule_parse(const char *text, size_t len, struct week *week, size_t *error_at);
 

@@ -16,11 +16,17 @@ struct search {
     int64_t only_start;
     uint32_t words[2];
     uint64_t masks[2];
+    uint32_t summary;   /* bits that it must have in the index */
     uint32_t least;     /* people that an organisation must have free */
     uint32_t rest_most; /* weighted: what the parts of the score other than proximity sum up to at most */
     uint32_t weights;
     bool has_history; /* somebody may have been asked before */
 };
+
+void search_memory_init(struct search_memory *memory)
+{
+    *memory = (struct search_memory){.sift = sift_choose()};
+}
 
 void search_memory_fini(struct search_memory *memory)
 {
@@ -28,18 +34,13 @@ void search_memory_fini(struct search_memory *memory)
     free(memory->heap);
 }
 
-static void push(struct search_memory *m, uint32_t bucket, uint32_t value, uint32_t part)
+static struct search_item *items_for(struct search_memory *m, uint32_t more)
 {
-    uint64_t bit = UINT64_C(1) << bucket % 64;
-    uint64_t *busy = &m->busy[bucket / 64];
-    if (m->count == m->room) {
+    while (m->count + more > m->room) {
         m->room = m->room != 0 ? m->room * 2 : 1024;
         m->items = must_realloc(m->items, m->room, sizeof *m->items);
     }
-    m->items[m->count] = (struct search_item){
-        .next = (*busy & bit) != 0 ? m->heads[bucket] : SLOT_NONE, .value = value, .part = part};
-    m->heads[bucket] = m->count++;
-    *busy |= bit;
+    return m->items + m->count;
 }
 
 /* Buckets by distance: eight an octave of the squared distance in the lowest level's units. */
@@ -95,16 +96,30 @@ static bool is_hopeless(const struct search *s, uint32_t bucket)
     return (s->e->rules.weight_proximity * proximity + s->rest_most) / s->weights < worst->score;
 }
 
-static void sift_leaf(struct search *s, uint32_t at, uint32_t leaf_slot)
+static void sift_leaf(struct search_memory *m, const struct lists *lists, uint32_t at, uint32_t leaf_slot)
 {
-    const struct index_part part = s->m->parts[at];
-    struct leaf *leaf = lists_leaf(&s->e->index.lists, leaf_slot);
+    struct leaf *leaf = lists_leaf(lists, leaf_slot);
+    struct search_item *items = items_for(m, leaf->count);
     const uint32_t *orgs = leaf_orgs(leaf);
-    for (uint32_t i = 0; i < leaf->count; i++) {
-        struct index_bound bound = index_spot_bound(&part, leaf->words[i]);
-        if (part.is_odd || (index_bound_holds(bound) && index_spot_belongs(&part, leaf->words[i])))
-            push(s->m, bucket_of(s, &part, bound), orgs[i], SEARCH_ORG);
+    const struct index_part *part = &m->parts[at];
+    if (part->is_odd) {
+        for (uint32_t i = 0; i < leaf->count; i++)
+            items[i] = (struct search_item){.value = orgs[i], .part = at};
+        m->count += leaf->count;
+        return;
     }
+    struct sifted *sifted = &m->sifted;
+    m->sift(part, leaf->spots, leaf_summaries(leaf), leaf->count, sifted);
+    for (uint32_t i = 0; i < sifted->count; i++) {
+        uint32_t place = sifted->places[i];
+        items[i] = (struct search_item){
+            .value = orgs[place],
+            .part = at,
+            .bound = {.square = sifted->squares[place],
+                      .reach = index_widened(part, SPOT_REACH(leaf->spots[place]))},
+        };
+    }
+    m->count += sifted->count;
 }
 
 static int32_t gap_to(int32_t at, int32_t low, int32_t high)
@@ -112,16 +127,20 @@ static int32_t gap_to(int32_t at, int32_t low, int32_t high)
     return at < low ? index_gap(at, low) : at > high ? index_gap(at, high) : 0;
 }
 
-static void sift_directory(struct search *s, uint32_t at, const struct directory *d)
+static void sift_directory(struct search_memory *m, uint32_t at, const struct directory *d)
 {
-    const struct index_part *part = &s->m->parts[at];
+    const struct index_part *part = &m->parts[at];
+    struct search_item *items = items_for(m, d->count);
     for (uint32_t i = 0; i < d->count; i++) {
         const struct bounds *b = &d->entries[i].bounds;
         struct index_bound bound =
             index_bound_at(part, gap_to(part->lat, b->lat_low, b->lat_high),
                            gap_to(part->lon, b->lon_low, b->lon_high), b->reach_high);
-        if (part->is_odd || index_bound_holds(bound))
-            push(s->m, bucket_of(s, part, bound), d->entries[i].leaf, at);
+        if (!part->is_odd && !index_bound_holds(bound))
+            continue;
+        *items++ = (struct search_item){.value = d->entries[i].leaf, .part = at, .is_leaf = true, .bound = bound};
+        m->count++;
+        m->leaf_count++;
     }
 }
 
@@ -193,32 +212,72 @@ static uint32_t take_bucket(struct search_memory *m, uint32_t bucket)
     return m->heads[bucket];
 }
 
-static void search_place(struct search *s)
+/* Puts the items from `from` on into their buckets. */
+static void file_items(struct search *s, uint32_t from)
+{
+    struct search_memory *m = s->m;
+    for (uint32_t i = from; i < m->count; i++) {
+        struct search_item *item = &m->items[i];
+        uint32_t bucket = bucket_of(s, &m->parts[item->part], item->bound);
+        uint64_t bit = UINT64_C(1) << bucket % 64;
+        item->next = (m->busy[bucket / 64] & bit) != 0 ? m->heads[bucket] : SLOT_NONE;
+        m->heads[bucket] = i;
+        m->busy[bucket / 64] |= bit;
+    }
+}
+
+static void try_bucket(struct search *s, uint32_t bucket)
+{
+    struct search_memory *m = s->m;
+    uint32_t first = take_bucket(m, bucket);
+    for (uint32_t i = first; i != SLOT_NONE; i = m->items[i].next)
+        if (!m->items[i].is_leaf)
+            __builtin_prefetch(&org_at(s->e, m->items[i].value)->lat);
+    for (uint32_t i = first; i != SLOT_NONE; i = m->items[i].next) {
+        if (!m->items[i].is_leaf) {
+            try_org(s, m->items[i].value);
+            continue;
+        }
+        uint32_t from = m->count;
+        sift_leaf(m, &s->e->index.lists, m->items[i].part, m->items[i].value);
+        file_items(s, from);
+    }
+}
+
+static void gather(struct search *s)
 {
     struct search_memory *m = s->m;
     const struct lists *lists = &s->e->index.lists;
     struct index_query query = {.lat = s->want->lat, .lon = s->want->lon,
                                 .reach_percent = s->want->reach_percent,
-                                .most_mm = s->want->max_distance_mm, .skills = &s->want->skills};
+                                .most_mm = s->want->max_distance_mm, .skills = &s->want->skills,
+                                .summary = s->summary};
     uint32_t parts = index_parts(&s->e->index, &query, m->parts);
     for (uint32_t i = 0; i < parts; i++) {
         if ((m->parts[i].list & LIST_IS_DIRECTORY) != 0)
-            sift_directory(s, i, lists_directory(lists, m->parts[i].list));
+            sift_directory(m, i, lists_directory(lists, m->parts[i].list));
         else
-            sift_leaf(s, i, m->parts[i].list);
+            sift_leaf(m, lists, i, m->parts[i].list);
     }
-    for (uint32_t bucket; (bucket = next_bucket(m)) < SEARCH_BUCKETS && !is_hopeless(s, bucket);) {
-        uint32_t first = take_bucket(m, bucket);
-        for (uint32_t i = first; i != SLOT_NONE; i = m->items[i].next)
-            if (m->items[i].part == SEARCH_ORG)
-                __builtin_prefetch(&org_at(s->e, m->items[i].value)->lat);
-        for (uint32_t i = first; i != SLOT_NONE; i = m->items[i].next) {
-            if (m->items[i].part == SEARCH_ORG)
-                try_org(s, m->items[i].value);
-            else
-                sift_leaf(s, m->items[i].part, m->items[i].value);
-        }
+}
+
+/* So few are tried one after the other; more are worth putting into buckets first. */
+#define FEW 48
+
+static void search_place(struct search *s)
+{
+    struct search_memory *m = s->m;
+    gather(s);
+    if (m->leaf_count == 0 && m->count <= FEW) {
+        for (uint32_t i = 0; i < m->count; i++)
+            __builtin_prefetch(&org_at(s->e, m->items[i].value)->lat);
+        for (uint32_t i = 0; i < m->count; i++)
+            try_org(s, m->items[i].value);
+        return;
     }
+    file_items(s, 0);
+    for (uint32_t bucket; (bucket = next_bucket(m)) < SEARCH_BUCKETS && !is_hopeless(s, bucket);)
+        try_bucket(s, bucket);
 }
 
 /* Without a place or a reach anybody may do. */
@@ -259,6 +318,7 @@ static void prepare_single(struct search *s)
     for (int64_t bit = week_bit; bit <= week_bit + last - first; bit++) {
         s->words[1] = (uint32_t)bit / 64;
         s->masks[s->words[1] != s->words[0]] |= UINT64_C(1) << bit % 64;
+        s->summary |= summary_of_time((uint32_t)bit);
     }
 }
 
@@ -280,12 +340,13 @@ static void begin(struct search *s, enum rank rank, uint32_t limit, struct candi
         m->heap_room = limit;
         m->heap = must_realloc(m->heap, limit, sizeof *m->heap);
     }
-    m->count = 0;
+    m->count = m->leaf_count = 0;
     for (size_t i = 0; i < ARRAY_LEN(m->busy); i++)
         m->busy[i] = 0;
     s->best = (struct best){.items = out, .heap = m->heap, .limit = limit, .rank = rank};
     s->least = s->want->people_min < s->want->people ? s->want->people_min : s->want->people;
     s->has_history = s->want->order != NULL && s->want->order->first_offer != SLOT_NONE;
+    s->summary = SUMMARY_SERVES | summary_of_people(s->least);
     prepare_single(s);
     prepare_rest(s);
 }

@@ -3,44 +3,39 @@
 #define Q30 (INT64_C(1) << 30)
 #define E7 10000000
 
-/* cos of a latitude, in Q30: its Taylor series to x^12, whose error stays below 1e-8 to 90 degrees. */
+/* cos of a latitude, in Q30: its Taylor series to x^12, whose error stays below 1e-8 to 90 degrees.
+ * The reciprocals of (2n - 1) 2n are in Q34, so that no division is left. */
 static int64_t cos_q30(int32_t lat)
 {
     int64_t x = ((int64_t)lat * INT64_C(4024455254)) >> 31; /* pi / 180e7 * 2^61: radians in Q30 */
     int64_t square = (x * x) >> 30;
-    static const int64_t divisors[] = {11 * 12, 9 * 10, 7 * 8, 5 * 6, 3 * 4, 1 * 2};
-    int64_t sum = Q30;
-    for (size_t i = 0; i < ARRAY_LEN(divisors); i++)
-        sum = Q30 - ((square * sum) >> 30) / divisors[i];
+#define STEP(sum, divisor) (Q30 - ((((square * (sum)) >> 32) * ((INT64_C(1) << 34) / (divisor))) >> 32))
+    int64_t sum = STEP(STEP(STEP(Q30, 11 * 12), 9 * 10), 7 * 8);
+    sum = STEP(STEP(STEP(sum, 5 * 6), 3 * 4), 1 * 2);
+#undef STEP
     return sum < 0 ? 0 : sum;
 }
 
 void geo_degree_mm(int32_t lat, int64_t *lat_degree_mm, int64_t *lon_degree_mm)
 {
+    /* The series in powers of c = cos lat: cos 2lat = 2c^2 - 1, cos 4lat = 8c^4 - 8c^2 + 1,
+     * cos 3lat = 4c^3 - 3c, cos 5lat = 16c^5 - 20c^3 + 5c. */
     int64_t c = cos_q30(lat);
     int64_t c2 = (c * c) >> 30;
-    int64_t cos2 = 2 * c2 - Q30;
-    int64_t cos4 = 2 * ((cos2 * cos2) >> 30) - Q30;
-    int64_t c3 = (c2 * c) >> 30;
-    int64_t c5 = (c3 * c2) >> 30;
-    int64_t cos3 = 4 * c3 - 3 * c;
-    int64_t cos5 = 16 * c5 - 20 * c3 + 5 * c;
-    *lat_degree_mm = 111132954 + ((-559822 * cos2 + 1175 * cos4) >> 30);
-    *lon_degree_mm = (111412840 * c - 93500 * cos3 + 118 * cos5) >> 30;
+    *lat_degree_mm = 111132954 + 559822 + 1175 + ((c2 * (-2 * 559822 - 8 * 1175 + ((8 * 1175 * c2) >> 30))) >> 30);
+    int64_t inner = -4 * 93500 - 20 * 118 + ((16 * 118 * c2) >> 30);
+    *lon_degree_mm = (c * (111412840 + 3 * 93500 + 5 * 118 + ((c2 * inner) >> 30))) >> 30;
 }
 
 uint64_t geo_root(uint64_t square)
 {
-    /* Newton's method from above: the guess is never below the root, and falls until it is it. */
-    if (square < 2)
-        return square;
-    uint64_t root = UINT64_C(1) << (64 - (unsigned)__builtin_clzll(square) + 1) / 2;
-    for (;;) {
-        uint64_t next = (root + square / root) / 2;
-        if (next >= root)
-            return root;
-        root = next;
-    }
+    /* The processor's root of the nearest double is off by one at most; integers put it right. */
+    uint64_t root = (uint64_t)__builtin_sqrt((double)square);
+    while (root * root > square)
+        root--;
+    while ((root + 1) * (root + 1) <= square)
+        root++;
+    return root;
 }
 
 bool geo_square_mm(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b, uint64_t *square)

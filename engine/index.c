@@ -221,14 +221,72 @@ bool index_crowd_may(const struct index *index, uint32_t crowd, const struct ski
     return crowd < index->crowd_count && skillset_within(skills, &index->crowds[crowd]);
 }
 
-/* The shortest of the cell's lists of the skills asked for; LIST_EMPTY when one has nobody. */
-static uint32_t shortest_list(const struct index *index, const struct index_query *q, uint64_t key)
+/* A cell on the way to its part. Each look-up waits for memory, so all cells take each step together
+ * and ask for the next one's memory early. */
+struct visit {
+    int32_t lat_cell, lon_cell;
+    int level;
+    int8_t dlat, dlon; /* from the place's own cell */
+    const struct index_cell *cell;
+};
+
+static uint64_t visit_key(const struct visit *v)
 {
-    uint32_t shortest = LIST_EMPTY;
-    uint32_t fewest = UINT32_MAX;
-    const struct index_cell *cell = cell_at(index, key);
-    if (cell == NULL || !skillset_within(q->skills, &cell->skills))
-        return LIST_EMPTY;
+    return cell_key(v->level, v->lat_cell, v->lon_cell);
+}
+
+/* The cells of a place at every level that anybody is registered at. */
+static uint32_t visits_of(const struct index *index, const struct index_query *q, struct visit *visits)
+{
+    uint32_t count = 0;
+    int8_t around = q->reach_percent > 100 ? 1 : 0;
+    if (index->level_counts[LEVEL_ODD] != 0)
+        visits[count++] = (struct visit){.level = LEVEL_ODD};
+    for (int level = LEVEL_MIN; level <= LEVEL_MAX; level++) {
+        if (index->level_counts[level] == 0)
+            continue;
+        for (int8_t dlat = (int8_t)-around; dlat <= around; dlat++)
+            for (int8_t dlon = (int8_t)-around; dlon <= around; dlon++)
+                visits[count++] = (struct visit){.lat_cell = (q->lat >> level) + dlat,
+                                                 .lon_cell = (q->lon >> level) + dlon,
+                                                 .level = level, .dlat = dlat, .dlon = dlon};
+    }
+    for (uint32_t i = 0; i < count; i++)
+        map_prefetch(&index->places, visit_key(&visits[i]));
+    return count;
+}
+
+/* Keeps the visits whose cell has somebody with each of the skills. */
+static uint32_t enter_cells(const struct index *index, const struct index_query *q, struct visit *visits,
+                            uint32_t count)
+{
+    uint32_t found = 0;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        visits[found] = visits[i];
+        visits[found].cell = cell_at(index, visit_key(&visits[i]));
+        if (visits[found].cell != NULL)
+            __builtin_prefetch(visits[found++].cell);
+    }
+    for (uint32_t i = 0; i < found; i++) {
+        const struct index_cell *cell = visits[i].cell;
+        if (!skillset_within(q->skills, &cell->skills))
+            continue;
+        visits[kept++] = visits[i];
+        SKILLSET_EACH(q->skills, skill) __builtin_prefetch(&cell->lists[rank_of(cell, skill)]);
+    }
+    return kept;
+}
+
+/* The shortest of the cell's lists of the skills asked for. */
+static uint32_t shortest_list(const struct index *index, const struct index_query *q,
+                              const struct index_cell *cell)
+{
+    int first = skillset_next(q->skills, 0);
+    uint32_t shortest = cell->lists[rank_of(cell, first)];
+    if (first == SKILL_COUNT_MAX - 1 || skillset_next(q->skills, first + 1) < 0)
+        return shortest; /* nothing to choose, and no count to wait for */
+    uint32_t fewest = lists_count(&index->lists, shortest);
     SKILLSET_EACH(q->skills, skill) {
         uint32_t list = cell->lists[rank_of(cell, skill)];
         uint32_t count = lists_count(&index->lists, list);
@@ -256,7 +314,7 @@ static struct index_part part_of_level(const struct index *index, const struct i
 }
 
 /* The cells around take only who has no place in a nearer one: their own, and at the rim beyond. */
-static void part_narrow(struct index_part *part, int32_t dlat, int32_t dlon)
+static void part_narrow(struct index_part *part, int dlat, int dlon)
 {
     part->lat_from = dlat < 0 ? 0 : 512;
     part->lat_to = dlat > 0 ? 2048 : 1536;
@@ -264,43 +322,30 @@ static void part_narrow(struct index_part *part, int32_t dlat, int32_t dlon)
     part->lon_to = dlon > 0 ? 2048 : 1536;
 }
 
-static uint32_t parts_of_level(const struct index *index, const struct index_query *q, int level,
-                               struct index_part *parts)
+static struct index_part part_of(const struct index *index, const struct index_query *q,
+                                 const struct visit *v)
 {
-    struct index_part part = part_of_level(index, q, level);
-    int32_t around = q->reach_percent > 100 ? 1 : 0;
-    uint32_t count = 0;
-    for (int32_t dlat = -around; dlat <= around; dlat++)
-        for (int32_t dlon = -around; dlon <= around; dlon++) {
-            int32_t lat_cell = (q->lat >> level) + dlat;
-            int32_t lon_cell = (q->lon >> level) + dlon;
-            part.list = shortest_list(index, q, cell_key(level, lat_cell, lon_cell));
-            if (part.list == LIST_EMPTY)
-                continue;
-            part.lat = local_of(q->lat, lat_cell, level);
-            part.lon = local_of(q->lon, lon_cell, level);
-            part.lat_to = part.lon_to = 2048;
-            if (around != 0)
-                part_narrow(&part, dlat, dlon);
-            parts[count++] = part;
-        }
-    return count;
+    uint32_t list = shortest_list(index, q, v->cell);
+    struct index_part part = {.is_odd = true};
+    if (v->level != LEVEL_ODD) {
+        part = part_of_level(index, q, v->level);
+        part.lat = local_of(q->lat, v->lat_cell, v->level);
+        part.lon = local_of(q->lon, v->lon_cell, v->level);
+    }
+    part.list = list;
+    part.lat_to = part.lon_to = 2048;
+    if (q->reach_percent > 100 && !part.is_odd)
+        part_narrow(&part, v->dlat, v->dlon);
+    return part;
 }
 
 uint32_t index_parts(const struct index *index, const struct index_query *q, struct index_part *parts)
 {
-    uint32_t count = 0;
-    for (int level = LEVEL_MIN; level <= LEVEL_MAX; level++)
-        if (index->level_counts[level] != 0)
-            map_prefetch(&index->places, cell_key(level, q->lat >> level, q->lon >> level));
-    if (index->level_counts[LEVEL_ODD] != 0) {
-        uint32_t list = shortest_list(index, q, cell_key(LEVEL_ODD, 0, 0));
-        if (list != LIST_EMPTY)
-            parts[count++] = (struct index_part){.list = list, .is_odd = true, .lat_to = 2048, .lon_to = 2048};
+    struct visit visits[INDEX_PART_COUNT_MAX];
+    uint32_t count = enter_cells(index, q, visits, visits_of(index, q, visits));
+    for (uint32_t i = 0; i < count; i++) {
+        parts[i] = part_of(index, q, &visits[i]);
+        lists_prefetch(&index->lists, parts[i].list);
     }
-    for (int level = LEVEL_MIN; level <= LEVEL_MAX; level++)
-        if (index->level_counts[level] != 0)
-            count += parts_of_level(index, q, level, parts + count);
-    must(count <= INDEX_PART_COUNT_MAX);
     return count;
 }

@@ -115,7 +115,7 @@ static void sift_leaf(struct search_memory *m, const struct lists *lists, uint32
         items[i] = (struct search_item){
             .value = orgs[place],
             .part = at,
-            .bound = {.square = sifted->squares[place],
+            .bound = {.square = sifted->squares[i],
                       .reach = index_widened(part, SPOT_REACH(leaf->spots[place]))},
         };
     }

@@ -1,22 +1,21 @@
-/* sift.h -- which spots of a leaf may reach a place: the innermost loop of a search, by itself so
- * that the compiler can put it into vector instructions. */
+/* sift.h -- which entries of a leaf may serve a place: the innermost loop of a search, by itself so
+ * that it can be put into vector instructions. */
 #ifndef PAIDAN_SIFT_H
 #define PAIDAN_SIFT_H
 
 #include "index.h"
 
-/* Those that are left: their reach holds and their summary has what is asked. By their place in the leaf, each with its bound. */
+/* Those that are left, for their reach holds and their summary has what is asked. */
 struct sifted {
     uint32_t count;
-    uint16_t places[LEAF_ROOM_MAX];
-    uint32_t squares[LEAF_ROOM_MAX]; /* by place in the leaf; SIFT_OUT for those that cannot reach */
+    uint32_t places[LEAF_ROOM_MAX + 16];  /* in the leaf, ascending */
+    uint32_t squares[LEAF_ROOM_MAX + 16]; /* the least squared distance of each */
 };
 
-#define SIFT_OUT UINT32_MAX
-
-/* The same on every machine; the one that the processor does fastest. */
+/* All of them answer the same; sift_choose() has the one that the processor does fastest. */
 typedef void sift_function(const struct index_part *part, const uint32_t *spots,
                            const uint32_t *summaries, uint32_t count, struct sifted *out);
 sift_function *sift_choose(void);
+sift_function sift_plain; /* what the others are held against */
 
 #endif

@@ -47,7 +47,6 @@ $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/engine/geo.o: override CFLAGS += -fno-math-errno # a root is one instruction
 $(BUILD)/engine/sift.o: override CFLAGS += -O3 # the one loop that is worth vector instructions
 
 $(BUILD)/libpaidan-engine.a: $(ENGINE)

@@ -20,7 +20,7 @@ int64_t geo_distance_mm(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon
 
 /* The square of the distance before it is rounded; false when it is DISTANCE_FAR or more. */
 bool geo_square_mm(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b, uint64_t *square);
-uint64_t geo_root(uint64_t square); /* the integer square root, rounded down; square < 2^63 */
+uint64_t geo_root(uint64_t square); /* the integer square root, rounded down; below 2^64 - 2^33 */
 
 /* Whether geo_distance_mm() is at most the limit; cheaper, for it takes no root. */
 bool geo_is_within(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b, uint64_t limit_mm);

@@ -227,7 +227,7 @@ static uint32_t directory_choose(const struct directory *d, uint32_t spot)
 static void directory_add(struct lists *lists, struct directory *d, struct list_entry added)
 {
     uint32_t at = directory_choose(d, added.spot);
-    if (lists_leaf(lists, d->entries[at].leaf)->count == LEAF_ROOM_MAX) {
+    while (lists_leaf(lists, d->entries[at].leaf)->count == LEAF_ROOM_MAX) {
         directory_split(lists, d, at);
         at = directory_choose(d, added.spot);
     }

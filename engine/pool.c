@@ -50,34 +50,76 @@ void pool_give(struct pool *pool, uint32_t slot)
 void map_fini(struct map *map)
 {
     free(map->entries);
+    free(map->old);
     *map = (struct map){0};
 }
 
-static struct map_entry *map_find(const struct map *map, uint64_t key)
+void map_clear(struct map *map)
 {
-    uint64_t i = hash64(key) & (map->room - 1);
-    while (map->entries[i].key != 0 && map->entries[i].key != key)
-        i = (i + 1) & (map->room - 1);
-    return &map->entries[i];
+    if (map->room != 0)
+        memset(map->entries, 0, map->room * sizeof *map->entries);
+    free(map->old);
+    map->old = NULL;
+    map->count = 0;
+}
+
+static struct map_entry *find_in(struct map_entry *entries, uint64_t room, uint64_t key)
+{
+    uint64_t i = hash64(key) & (room - 1);
+    while (entries[i].key != 0 && entries[i].key != key)
+        i = (i + 1) & (room - 1);
+    return &entries[i];
 }
 
 uint32_t map_get(const struct map *map, uint64_t key)
 {
-    if (map->room == 0)
+    if (map->room == 0 || key == 0)
         return SLOT_NONE;
-    const struct map_entry *entry = map_find(map, key);
-    return entry->key == key && key != 0 ? entry->slot : SLOT_NONE;
+    const struct map_entry *entry = find_in(map->entries, map->room, key);
+    if (entry->key == 0 && map->old != NULL)
+        entry = find_in(map->old, map->old_room, key);
+    return entry->key == key ? entry->slot : SLOT_NONE;
+}
+
+/* Takes an entry out and shifts those behind it back, so that each stays where a search comes by. */
+static void take_out(struct map_entry *entries, uint64_t room, uint64_t hole)
+{
+    for (uint64_t i = (hole + 1) & (room - 1); entries[i].key != 0; i = (i + 1) & (room - 1)) {
+        uint64_t home = hash64(entries[i].key) & (room - 1);
+        if (((i - home) & (room - 1)) >= ((i - hole) & (room - 1))) {
+            entries[hole] = entries[i];
+            hole = i;
+        }
+    }
+    entries[hole].key = 0;
+}
+
+#define MOVED_AT_ONCE 16 /* places of the old table that each change empties: done long before the next growth */
+
+/* Moves a little of the old table, so that growing never stops anybody. */
+static void map_move(struct map *map)
+{
+    for (int i = 0; i < MOVED_AT_ONCE && map->old != NULL; i++) {
+        struct map_entry *entry = &map->old[map->old_at];
+        while (entry->key != 0) {
+            *find_in(map->entries, map->room, entry->key) = *entry;
+            take_out(map->old, map->old_room, map->old_at);
+        }
+        if (++map->old_at == map->old_room) {
+            free(map->old);
+            map->old = NULL;
+        }
+    }
 }
 
 static void map_grow(struct map *map)
 {
-    struct map old = *map;
-    map->room = old.room != 0 ? old.room * 2 : 64;
+    must(map->old == NULL);
+    map->old = map->entries;
+    map->old_room = map->room;
+    map->old_at = 0;
+    map->room = map->room != 0 ? map->room * 2 : 64;
     map->entries = must_alloc(map->room, sizeof *map->entries);
-    for (uint64_t i = 0; i < old.room; i++)
-        if (old.entries[i].key != 0)
-            *map_find(map, old.entries[i].key) = old.entries[i];
-    free(old.entries);
 }
 
 void map_put(struct map *map, uint64_t key, uint32_t slot)
@@ -85,7 +127,10 @@ void map_put(struct map *map, uint64_t key, uint32_t slot)
     must(key != 0);
     if (map->count * 4 >= map->room * 3)
         map_grow(map);
-    struct map_entry *entry = map_find(map, key);
+    map_move(map);
+    struct map_entry *entry = find_in(map->entries, map->room, key);
+    if (entry->key == 0 && map->old != NULL && find_in(map->old, map->old_room, key)->key != 0)
+        entry = find_in(map->old, map->old_room, key);
     if (entry->key == 0)
         map->count++;
     *entry = (struct map_entry){.key = key, .slot = slot};
@@ -94,17 +139,16 @@ void map_put(struct map *map, uint64_t key, uint32_t slot)
 void map_remove(struct map *map, uint64_t key)
 {
     must(map->room != 0 && key != 0);
-    uint64_t hole = (uint64_t)(map_find(map, key) - map->entries);
-    must(map->entries[hole].key == key);
-    for (uint64_t i = (hole + 1) & (map->room - 1); map->entries[i].key != 0;
-         i = (i + 1) & (map->room - 1)) {
-        uint64_t home = hash64(map->entries[i].key) & (map->room - 1);
-        if (((i - home) & (map->room - 1)) >= ((i - hole) & (map->room - 1))) {
-            map->entries[hole] = map->entries[i];
-            hole = i;
-        }
+    map_move(map);
+    struct map_entry *entries = map->entries;
+    uint64_t room = map->room;
+    if (find_in(entries, room, key)->key == 0 && map->old != NULL) {
+        entries = map->old;
+        room = map->old_room;
     }
-    map->entries[hole].key = 0;
+    uint64_t place = (uint64_t)(find_in(entries, room, key) - entries);
+    must(entries[place].key == key);
+    take_out(entries, room, place);
     map->count--;
 }
 

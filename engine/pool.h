@@ -28,7 +28,8 @@ static inline void *pool_at(const struct pool *pool, uint32_t slot)
     return pool->chunks[slot / POOL_CHUNK_SLOTS] + (slot % POOL_CHUNK_SLOTS) * pool->size;
 }
 
-/* Keys, none of them 0, to slots: open addressing, removal by shifting back. */
+/* Keys, none of them 0, to slots: open addressing, removal by shifting back. It grows a little with
+ * each change, while the table before it still answers for what has not moved. */
 struct map {
     struct map_entry {
         uint64_t key;
@@ -36,9 +37,12 @@ struct map {
     } *entries;
     uint64_t room; /* a power of two, or 0 */
     uint64_t count;
+    struct map_entry *old; /* NULL: everything has moved */
+    uint64_t old_room, old_at;
 };
 
 void map_fini(struct map *map);
+void map_clear(struct map *map);
 uint32_t map_get(const struct map *map, uint64_t key); /* SLOT_NONE when absent */
 void map_put(struct map *map, uint64_t key, uint32_t slot);
 void map_remove(struct map *map, uint64_t key); /* must be there */

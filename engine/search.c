@@ -262,7 +262,7 @@ static void gather(struct search *s)
 }
 
 /* So few are tried one after the other; more are worth putting into buckets first. */
-#define FEW 48
+#define FEW 32
 
 static void search_place(struct search *s)
 {

@@ -117,13 +117,6 @@ bool batch_is_empty(const struct batch *b)
                    b->contact_count + b->skill_count == 0 && !b->has_retention;
 }
 
-static void clear_map(struct map *map)
-{
-    if (map->room != 0)
-        memset(map->entries, 0, map->room * sizeof *map->entries);
-    map->count = 0;
-}
-
 void batch_reset(struct batch *b)
 {
     for (uint32_t i = 0; i < b->org_count; i++)
@@ -139,9 +132,9 @@ void batch_reset(struct batch *b)
     b->record_count = b->served_count = b->removed_count = b->ref_count = b->contact_count = 0;
     b->skill_count = 0;
     b->has_retention = false;
-    clear_map(&b->order_places);
-    clear_map(&b->offer_places);
-    clear_map(&b->tally_places);
+    map_clear(&b->order_places);
+    map_clear(&b->offer_places);
+    map_clear(&b->tally_places);
 }
 
 void batch_fini(struct batch *b)

@@ -128,7 +128,7 @@ static void put_text(struct binder *b, const char *text)
 
 static void put_blob(struct binder *b, const void *bytes, size_t count)
 {
-    sqlite3_bind_blob64(b->statement, ++b->at, bytes, count, SQLITE_STATIC);
+    sqlite3_bind_blob64(b->statement, ++b->at, count != 0 ? bytes : "", count, SQLITE_STATIC);
 }
 
 static struct binder begin(struct writer *w, enum statement statement)

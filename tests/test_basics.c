@@ -73,6 +73,21 @@ START_TEST(distances_are_symmetric_and_cross_the_date_line)
 }
 END_TEST
 
+START_TEST(roots_are_rounded_down)
+{
+    struct random r = {.state = 3};
+    ck_assert_uint_eq(geo_root(0), 0);
+    for (int i = 0; i < 200000; i++) {
+        uint64_t root = draw(&r, UINT64_C(1) << (1 + i % 32));
+        ck_assert_uint_eq(geo_root(root * root), root);
+        if (root != 0) {
+            ck_assert_uint_eq(geo_root(root * root - 1), root - 1);
+            ck_assert_uint_eq(geo_root(root * root + 2 * root), root);
+        }
+    }
+}
+END_TEST
+
 START_TEST(gcj02_is_undone)
 {
     int32_t lat = 231100000;
@@ -209,6 +224,7 @@ Suite *suite_basics(void)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, distances_agree_with_the_geodesic);
     tcase_add_test(t, distances_are_symmetric_and_cross_the_date_line);
+    tcase_add_test(t, roots_are_rounded_down);
     tcase_add_test(t, gcj02_is_undone);
     tcase_add_loop_test(t, a_schedule_is_read_and_written, 0, (int)ARRAY_LEN(schedules));
     tcase_add_test(t, working_time_stands_still_on_days_off);

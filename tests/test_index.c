@@ -117,6 +117,74 @@ START_TEST(the_index_agrees_with_the_definition)
 }
 END_TEST
 
+#ifdef PAIDAN_DEBUG
+#define DENSE_ORGS 10000 /* each search is held against a scan already */
+#else
+#define DENSE_ORGS 100000
+#endif
+
+/* A city in which thousands stand in one list, which splits and shrinks as they come, move and go. */
+START_TEST(a_dense_world_agrees_while_it_changes)
+{
+    struct random r = {.state = 77};
+    struct engine *e = world_new();
+    for (uint64_t id = 1; id <= DENSE_ORGS; id++) {
+        struct org_request g = any_org(e, &r, id);
+        g.lat = 230000000 + (g.lat - 230000000) / 8;
+        g.lon = 1144000000 + (int32_t)(((int64_t)g.lon - 1144000000) / 8);
+        world_put(e, &g);
+    }
+    for (int step = 0; step < 40; step++) {
+        struct order_request o = any_order(e, &r);
+        struct want want;
+        struct refusal refusal;
+        ck_assert(match_want_request(e, &o, MONDAY_9, &want, &refusal));
+        want.reach_percent = step % 4 == 0 ? 150 : 100;
+        compare(e, &want, step % 2 == 0 ? RANK_SCORE : RANK_DISTANCE, 10);
+        for (int i = 0; i < DENSE_ORGS / 40; i++)
+            change_world(e, &r, DENSE_ORGS);
+        engine_effects_clear(e);
+    }
+    for (uint64_t id = 1; id <= DENSE_ORGS; id++) {
+        struct command c = {.op = OP_ORG_REMOVE, .org = id, .actor = "test"};
+        engine_step(e, &c, MONDAY_9);
+    }
+    ck_assert_uint_eq(e->index.places.count, 0);
+    ck_assert_uint_eq(e->index.cells.live_count, 0);
+    ck_assert_uint_eq(e->index.lists.directories.live_count, 0);
+    engine_free(e);
+}
+END_TEST
+
+/* Whatever the processor can do, it leaves the same entries as plain arithmetic. */
+START_TEST(vector_instructions_sift_alike)
+{
+    struct random r = {.state = (uint64_t)_i};
+    struct sifted plain;
+    struct sifted fast;
+    sift_function *chosen = sift_choose();
+    for (int step = 0; step < 2000; step++) {
+        uint32_t spots[LEAF_ROOM_MAX];
+        uint32_t summaries[LEAF_ROOM_MAX];
+        uint32_t count = 1 + (uint32_t)draw(&r, LEAF_ROOM_MAX);
+        for (uint32_t i = 0; i < count; i++) {
+            spots[i] = (uint32_t)draw(&r, UINT64_C(1) << 32);
+            summaries[i] = (uint32_t)draw(&r, UINT64_C(1) << 32);
+        }
+        struct index_part part = {.lat = (int32_t)draw(&r, 4096) - 1024, .lon = (int32_t)draw(&r, 4096) - 1024,
+                                  .east = (int32_t)draw(&r, 1032), .percent_q8 = 256 + (int32_t)draw(&r, 513),
+                                  .most = 1 + (int32_t)draw(&r, 4095), .lat_from = (int32_t)draw(&r, 2) * 512,
+                                  .lat_to = 1536 + (int32_t)draw(&r, 2) * 512, .lon_to = 2048};
+        part.summary = UINT32_C(1) << draw(&r, 32);
+        sift_plain(&part, spots, summaries, count, &plain);
+        chosen(&part, spots, summaries, count, &fast);
+        ck_assert_uint_eq(plain.count, fast.count);
+        ck_assert_mem_eq(plain.places, fast.places, plain.count * sizeof *plain.places);
+        ck_assert_mem_eq(plain.squares, fast.squares, plain.count * sizeof *plain.squares);
+    }
+}
+END_TEST
+
 /* The canary: an organisation that the index forgot is noticed; a debug build stops at once. */
 START_TEST(a_stale_index_is_noticed)
 {
@@ -144,6 +212,8 @@ Suite *suite_index(void)
     TCase *t = tcase_create("index");
     tcase_set_timeout(t, 300);
     tcase_add_loop_test(t, the_index_agrees_with_the_definition, 0, 8);
+    tcase_add_test(t, a_dense_world_agrees_while_it_changes);
+    tcase_add_loop_test(t, vector_instructions_sift_alike, 0, 4);
 #ifdef PAIDAN_DEBUG
     tcase_add_test_raise_signal(t, a_stale_index_is_noticed, SIGABRT);
 #else

@@ -2,8 +2,9 @@
  *
  * Several organisations may cover one order. Its state is never set by hand once it is ready: after
  * each answer order_settle() derives it from the offers of the current round. */
-#include <string.h>
+#include <stdlib.h>
 
+#include "diary.h"
 #include "state.h"
 
 bool offer_is_live(const struct offer *f)
@@ -18,51 +19,57 @@ bool offer_holds(const struct offer *f)
            (f->state == OFFER_PENDING && f->mode != MODE_BROADCAST);
 }
 
-/* The place of the first hold that begins at `from` or later. */
-static uint32_t hold_place(const struct org_more *more, int64_t from)
+/* The local half-hours that an offer touches. */
+static void half_hours_of(const struct engine *e, const struct offer *f, int64_t *first, int64_t *last)
 {
-    uint32_t low = 0;
-    uint32_t high = more->hold_count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (more->holds[middle].from < from)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    *first = calendar_half_hour(&e->calendar, f->start_at);
+    *last = calendar_half_hour(&e->calendar, f->start_at + f->minutes * INT64_C(60000) - 1);
 }
 
 static void offer_hold(struct engine *e, struct offer *f)
 {
-    struct org *org = org_at(e, f->org_slot);
+    int64_t first = 0;
+    int64_t last = 0;
     if (f->is_held || !offer_holds(f))
         return;
-    struct org_more *more = org_more_make(org);
-    if (more->hold_count == more->hold_room) {
-        more->hold_room = more->hold_room != 0 ? more->hold_room * 2 : 4;
-        more->holds = must_realloc(more->holds, more->hold_room, sizeof *more->holds);
-    }
-    uint32_t at = hold_place(more, f->start_at);
-    memmove(&more->holds[at + 1], &more->holds[at], (more->hold_count - at) * sizeof *more->holds);
-    more->holds[at] = (struct hold){.from = f->start_at, .to = f->start_at + f->minutes * INT64_C(60000),
-                                    .offer = f->id, .people = f->people};
-    more->hold_count++;
+    half_hours_of(e, f, &first, &last);
+    diary_hold(org_more_make(org_at(e, f->org_slot)), first, last, f->people);
     f->is_held = true;
 }
 
 void offer_unhold(struct engine *e, struct offer *f)
 {
+    int64_t first = 0;
+    int64_t last = 0;
     if (!f->is_held)
         return;
-    struct org_more *more = org_at(e, f->org_slot)->more;
-    uint32_t at = hold_place(more, f->start_at);
-    while (at < more->hold_count && more->holds[at].offer != f->id)
-        at++;
-    must(at < more->hold_count && more->holds[at].from == f->start_at);
-    more->hold_count--;
-    memmove(&more->holds[at], &more->holds[at + 1], (more->hold_count - at) * sizeof *more->holds);
+    half_hours_of(e, f, &first, &last);
+    diary_free(org_at(e, f->org_slot)->more, first, last, f->people);
     f->is_held = false;
+}
+
+uint32_t offer_held_at(const struct engine *e, const struct offer *f, int64_t half_hour)
+{
+    int64_t first = 0;
+    int64_t last = 0;
+    half_hours_of(e, f, &first, &last);
+    return f->is_held && half_hour >= first && half_hour <= last ? f->people : 0;
+}
+
+/* Local half-hours are others from now on: every promise is entered anew. Cost: all offers. */
+void offers_move_clock(struct engine *e, int32_t offset_min)
+{
+    uint8_t *was_held = must_alloc(e->offers.used + 1, 1);
+    for (uint32_t i = 0; i < e->offers.used; i++) {
+        was_held[i] = offer_at(e, i)->id != 0 && offer_at(e, i)->is_held;
+        if (was_held[i])
+            offer_unhold(e, offer_at(e, i));
+    }
+    e->calendar.offset_min = offset_min;
+    for (uint32_t i = 0; i < e->offers.used; i++)
+        if (was_held[i])
+            offer_hold(e, offer_at(e, i));
+    free(was_held);
 }
 
 void offer_link(struct engine *e, struct offer *f, uint32_t slot)

@@ -4,6 +4,7 @@
  * sequence they came; two engines with the same digest answer alike. */
 #include <string.h>
 
+#include "diary.h"
 #include "state.h"
 
 static uint64_t mix(uint64_t digest, uint64_t value)
@@ -122,21 +123,22 @@ static void check_org(const struct engine *e, const struct org *org)
 {
     const struct org_more *more = org_more(org);
     uint32_t live = 0;
-    uint32_t held = 0;
+    uint64_t promised = 0; /* people times half-hours */
+    uint64_t written = 0;
     for (uint32_t slot = org->first_offer; slot != SLOT_NONE;) {
         const struct offer *f = offer_at(e, slot);
         slot = f->next_of_org;
         must(f->org == org->id && f->is_linked && f->is_held == offer_holds(f));
         live++;
-        held += f->is_held;
+        int64_t first = calendar_half_hour(&e->calendar, f->start_at);
+        int64_t last = calendar_half_hour(&e->calendar, f->start_at + f->minutes * INT64_C(60000) - 1);
+        promised += f->is_held ? f->people * (uint64_t)(last - first + 1) : 0;
+        for (int64_t i = first; f->is_held && i <= last; i++)
+            must(diary_used(more, i) >= f->people);
     }
-    must(live == more->live_count && held == more->hold_count);
-    for (uint32_t i = 0; i < more->hold_count; i++) {
-        const struct hold *hold = &more->holds[i];
-        const struct offer *f = offer_at(e, map_get(&e->offer_ids, hold->offer));
-        must(hold->from == f->start_at && hold->people == f->people);
-        must(i == 0 || more->holds[i - 1].from <= hold->from);
-    }
+    for (int64_t i = 0; i < more->diary_count * (int64_t)HALF_HOURS_A_DAY; i++)
+        written += diary_used(more, more->diary_first * (int64_t)HALF_HOURS_A_DAY + i);
+    must(live == more->live_count && promised == written);
     must(org->capacity >= 1 && org->reach_m >= 1);
 }
 

@@ -62,7 +62,7 @@ bool engine_load_org(struct engine *e, const struct org *row)
     uint32_t slot = pool_take(&e->orgs);
     struct org *org = org_at(e, slot);
     org_copy(org, row);
-    org->county_slot = region != SLOT_NONE ? e->regions[region].county : SLOT_NONE;
+    org->region_slot = region;
     org->first_offer = SLOT_NONE;
     org->is_dirty = org->is_tally_dirty = false;
     map_put(&e->org_ids, org->id, slot);

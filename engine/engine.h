@@ -39,7 +39,7 @@ struct offer {
 #undef OFFER_FIELD
     uint32_t order_slot, org_slot, next_of_order, next_of_org, prev_of_org, heap_place;
     bool is_dirty, is_linked; /* linked: among the live offers of its organisation */
-    bool is_held;             /* its people stand in the organisation's holds */
+    bool is_held;             /* its people stand in the organisation's diary */
 };
 
 struct tally {
@@ -54,20 +54,14 @@ struct org_date {
     uint64_t half_hours; /* open in addition */
 };
 
-/* People of an organisation that an offer takes for a time. */
-struct hold {
-    int64_t from, to; /* ms */
-    uint64_t offer;
-    uint32_t people;
-};
-
 /* What few organisations have at a time, apart so that a million others do not pay for it. */
 struct org_more {
     struct skillset certified;
     uint64_t *regions;      /* owned: where it serves; none means everywhere within reach */
     struct org_date *dates; /* owned, sorted by day */
-    struct hold *holds;     /* owned, sorted by `from`; follows from the offers */
-    uint32_t region_count, date_count, hold_count, hold_room;
+    struct diary_day **diary; /* owned: people promised away, by days from diary_first on */
+    int32_t diary_first;
+    uint32_t region_count, date_count, diary_count;
     uint32_t live_count; /* offers that are live */
 };
 
@@ -83,7 +77,7 @@ struct org {
     struct skillset skills;
     char *name;            /* owned, never NULL */
     struct org_more *more; /* owned; NULL: nothing of it. Read it through org_more() */
-    uint32_t county_slot, first_offer;
+    uint32_t region_slot, first_offer; /* SLOT_NONE: none */
 };
 
 static inline const struct org_more *org_more(const struct org *org)
@@ -92,7 +86,7 @@ static inline const struct org_more *org_more(const struct org *org)
     return org->more != NULL ? org->more : &none;
 }
 
-/* Copies what the organisation owns, its holds left out; org_fini() gives it back. */
+/* Copies what the organisation owns, its diary left out; org_fini() gives it back. */
 void org_copy(struct org *copy, const struct org *org);
 void org_fini(struct org *org);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "best.h"
+#include "diary.h"
 #include "geo.h"
 #include "match_inside.h"
 
@@ -66,12 +67,14 @@ static bool window_is_night(const struct engine *e, const struct want *want)
     return true;
 }
 
-static uint32_t free_people(const struct engine *e, const struct want *want, const struct org *org,
-                            int64_t half_hour)
+uint32_t match_free(const struct engine *e, const struct want *want, const struct org *org, int64_t half_hour)
 {
-    if (org_more(org)->hold_count == 0)
+    if (org->more == NULL)
         return org->capacity;
-    uint32_t used = org_used(e, org, half_hour, want->own_offer);
+    uint32_t used = diary_used(org->more, half_hour);
+    uint32_t own = want->own_offer != 0 ? map_get(&e->offer_ids, want->own_offer) : SLOT_NONE;
+    if (own != SLOT_NONE && offer_at(e, own)->org == org->id)
+        used -= offer_held_at(e, offer_at(e, own), half_hour);
     return used < org->capacity ? org->capacity - used : 0;
 }
 
@@ -91,14 +94,14 @@ static enum misfit find_start(const struct engine *e, const struct want *want,
         is_open = is_open && !(org->is_youth && is_night(half_hour));
         opens |= walk_take(&opening, is_open) >= 0;
         found->start_at =
-            walk_take(&fitting, is_open && free_people(e, want, org, half_hour) >= least);
+            walk_take(&fitting, is_open && match_free(e, want, org, half_hour) >= least);
     }
     if (found->start_at < 0)
         return opens ? MISFIT_FULL : MISFIT_NOT_OPEN;
     found->people = want->people;
     int64_t last = calendar_half_hour(&e->calendar, found->start_at + want->minutes * MINUTE_MS - 1);
     for (int64_t i = calendar_half_hour(&e->calendar, found->start_at); i <= last; i++) {
-        uint32_t people = free_people(e, want, org, i);
+        uint32_t people = match_free(e, want, org, i);
         found->people = people < found->people ? people : found->people;
     }
     return MISFIT_NONE;
@@ -187,7 +190,7 @@ static uint32_t part_affinity(const struct engine *e, const struct want *want,
                               const struct org *org)
 {
     uint32_t part = pairs_has(&e->pairs, want->person, org->id) ? 400 : 0;
-    uint32_t home = org->region != 0 ? map_get(&e->region_codes, org->region) : SLOT_NONE;
+    uint32_t home = org->region_slot;
     if (home == SLOT_NONE)
         return part;
     static const uint32_t near[LEVEL_COUNT] = {600, 400, 200, 0};
@@ -204,7 +207,7 @@ static uint32_t part_load(const struct engine *e, const struct want *want, const
                           const struct candidate *c)
 {
     int64_t half_hour = calendar_half_hour(&e->calendar, c->start_at);
-    uint32_t share = (uint32_t)((uint64_t)free_people(e, want, org, half_hour) * 500 / org->capacity);
+    uint32_t share = (uint32_t)((uint64_t)match_free(e, want, org, half_hour) * 500 / org->capacity);
     int64_t idle = want->now - org->tally.last_accept_at;
     int64_t full = 14 * DAY_MS;
     if (org->tally.last_accept_at == 0 || idle > full)
@@ -276,7 +279,7 @@ bool match_count(const struct engine *e, const struct want *want, uint32_t most,
         struct candidate candidate;
         if (org == NULL)
             return true;
-        if (org->county_slot == want->county_slot)
+        if (org_county(e, org) == want->county_slot)
             counts[match_try(e, want, org, &candidate)]++;
     }
     return false;

@@ -17,6 +17,9 @@ struct walk walk_begin(const struct engine *e, const struct want *want);
 
 /* The misfits that need neither place nor time. */
 enum misfit match_standing(const struct engine *e, const struct want *want, const struct org *org);
+/* People that the organisation has free in a half-hour, those of `own_offer` among them. */
+uint32_t match_free(const struct engine *e, const struct want *want, const struct org *org,
+                    int64_t half_hour);
 uint64_t match_reach_mm(const struct want *want, const struct org *org);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "diary.h"
 #include "geo.h"
 #include "state.h"
 
@@ -30,11 +31,17 @@ static struct index_place place_of(const struct org *org)
         .lat = org->lat, .lon = org->lon, .reach_m = org->reach_m, .summary = summary_of(org)};
 }
 
+uint32_t org_county(const struct engine *e, const struct org *org)
+{
+    return org->region_slot != SLOT_NONE ? e->regions[org->region_slot].county : SLOT_NONE;
+}
+
 static void count_supply(struct engine *e, const struct org *org, uint32_t by)
 {
-    if (org->county_slot == SLOT_NONE)
+    uint32_t county = org_county(e, org);
+    if (county == SLOT_NONE)
         return;
-    struct supply *supply = e->supplies[org->county_slot];
+    struct supply *supply = e->supplies[county];
     supply->orgs += by;
     SKILLSET_EACH(&org->skills, skill) supply->skilled[skill] += by;
 }
@@ -100,7 +107,7 @@ void org_fini(struct org *org)
     if (org->more != NULL) {
         free(org->more->regions);
         free(org->more->dates);
-        free(org->more->holds);
+        diary_fini(org->more);
         free(org->more);
     }
     *org = (struct org){.id = 0};
@@ -144,10 +151,9 @@ static struct refusal check_request(const struct engine *e, const struct org_req
 static void fill(struct engine *e, struct org *org, const struct org_request *r)
 {
     org->region = r->region;
-    org->county_slot = SLOT_NONE;
-    if (r->region != 0)
-        org->county_slot = e->regions[map_get(&e->region_codes, r->region)].county;
-    org->county = org->county_slot != SLOT_NONE ? e->regions[org->county_slot].code : 0;
+    org->region_slot = r->region != 0 ? map_get(&e->region_codes, r->region) : SLOT_NONE;
+    uint32_t county = org_county(e, org);
+    org->county = county != SLOT_NONE ? e->regions[county].code : 0;
     org->lat = r->lat;
     org->lon = r->lon;
     org->reach_m = r->reach_m;
@@ -310,27 +316,4 @@ bool org_serves_region(const struct engine *e, const struct org *org, uint32_t r
             return true;
     }
     return more->region_count == 0;
-}
-
-uint32_t org_used(const struct engine *e, const struct org *org, int64_t half_hour,
-                  uint64_t but_offer)
-{
-    int64_t from = calendar_instant(&e->calendar, half_hour);
-    int64_t to = from + HALF_HOUR_MS;
-    int64_t earliest = from - SERVICE_MINUTES_MAX * INT64_C(60000); /* what began before is over */
-    const struct org_more *more = org_more(org);
-    uint32_t used = 0;
-    uint32_t low = 0;
-    uint32_t high = more->hold_count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (more->holds[middle].from < earliest)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < more->hold_count && more->holds[low].from < to; low++)
-        if (more->holds[low].to > from && more->holds[low].offer != but_offer)
-            used += more->holds[low].people;
-    return used;
 }

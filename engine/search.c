@@ -13,7 +13,7 @@ struct search {
     const struct want *want;
     struct best best;
     bool is_single; /* the window allows one start only, and the half-hours asked lie in one week */
-    int64_t only_start;
+    int64_t only_start, first, last; /* the half-hours that it touches */
     uint32_t words[2];
     uint64_t masks[2];
     uint32_t summary;   /* bits that it must have in the index */
@@ -155,7 +155,18 @@ static bool may_fit(const struct search *s, const struct org *org)
            (~org->week.bits[s->words[1]] & s->masks[1]) == 0;
 }
 
-/* Whether an organisation without bookings and special dates, which may_fit(), fits. */
+/* The fewest people that are free at the only start. */
+static uint32_t free_at_start(const struct search *s, const struct org *org)
+{
+    uint32_t fewest = org->capacity;
+    for (int64_t i = s->first; org->more != NULL && i <= s->last; i++) {
+        uint32_t people = match_free(s->e, s->want, org, i);
+        fewest = people < fewest ? people : fewest;
+    }
+    return fewest;
+}
+
+/* Whether an organisation that may_fit() fits, where one start only is left and no date is special. */
 static bool fits_plainly(const struct search *s, const struct org *org, struct candidate *c)
 {
     const struct want *want = s->want;
@@ -173,11 +184,14 @@ static bool fits_plainly(const struct search *s, const struct org *org, struct c
         if (square >= beyond * beyond)
             return false;
     }
+    uint32_t people = free_at_start(s, org);
+    if (people < s->least)
+        return false;
     c->org = org->id;
     c->score = 0;
     c->distance_mm = has_place ? (int64_t)geo_root(square) : 0;
     c->start_at = s->only_start;
-    c->people = want->people < org->capacity ? want->people : org->capacity;
+    c->people = want->people < people ? want->people : people;
     return true;
 }
 
@@ -187,7 +201,7 @@ static void try_org(struct search *s, uint32_t slot)
     struct candidate candidate;
     if (!may_fit(s, org))
         return;
-    bool is_plain = s->is_single && org->more == NULL && !s->has_history && !org->is_youth;
+    bool is_plain = s->is_single && !s->has_history && !org->is_youth && org_more(org)->date_count == 0;
     if (is_plain ? !fits_plainly(s, org, &candidate)
                  : match_try(s->e, s->want, org, &candidate) != MISFIT_NONE)
         return;
@@ -314,6 +328,8 @@ static void prepare_single(struct search *s)
         return;
     s->is_single = true;
     s->only_start = walk.from;
+    s->first = first;
+    s->last = last;
     s->words[0] = s->words[1] = (uint32_t)week_bit / 64;
     for (int64_t bit = week_bit; bit <= week_bit + last - first; bit++) {
         s->words[1] = (uint32_t)bit / 64;

@@ -115,8 +115,7 @@ uint32_t org_rating(const struct org *org); /* 0..1000 */
 void org_bound(struct engine *e, const struct org *org); /* after its tally changed */
 bool org_is_open(const struct org *org, int64_t half_hour);
 bool org_serves_region(const struct engine *e, const struct org *org, uint32_t region_slot);
-uint32_t org_used(const struct engine *e, const struct org *org, int64_t half_hour,
-                  uint64_t but_offer);
+uint32_t org_county(const struct engine *e, const struct org *org); /* a region's slot, or none */
 void org_enter(struct engine *e, uint32_t slot); /* into index and supply */
 struct org_more *org_more_make(struct org *org);
 
@@ -143,6 +142,8 @@ void offer_unlink(struct engine *e, struct offer *f, uint32_t slot);
 bool offer_holds(const struct offer *f);
 void offer_unhold(struct engine *e, struct offer *f); /* before its people or its time change */
 bool offer_is_live(const struct offer *f);
+uint32_t offer_held_at(const struct engine *e, const struct offer *f, int64_t half_hour);
+void offers_move_clock(struct engine *e, int32_t offset_min);
 void order_settle(struct engine *e, struct order *o, const struct command *c, int64_t now);
 void order_withdraw_offers(struct engine *e, struct order *o, bool with_accepted, bool is_covered,
                            const struct command *c, int64_t now);

@@ -10,7 +10,8 @@ static struct refusal step_table(struct engine *e, const struct command *c)
         e->rules = c->u.rules;
         return REFUSED_NOT;
     case OP_SET_OFFSET:
-        e->calendar.offset_min = c->u.offset_min;
+        if (e->calendar.offset_min != c->u.offset_min)
+            offers_move_clock(e, c->u.offset_min);
         return REFUSED_NOT;
     case OP_SET_DAY:
         return calendar_set(&e->calendar, c->u.day.day, c->u.day.is_work)

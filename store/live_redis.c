@@ -456,6 +456,10 @@ int live_open(const struct live_options *options, struct live **live, struct fai
     }
     l->has_publisher = pthread_create(&l->publisher, NULL, publish_main, l) == 0;
     l->has_taker = l->has_publisher && pthread_create(&l->taker, NULL, live_take_main, l) == 0;
+    if (l->has_taker) {
+        pthread_setname_np(l->publisher, "paidand-publish");
+        pthread_setname_np(l->taker, "paidand-take");
+    }
     if (!l->has_taker) {
         live_close(l);
         return failure_set(failure, EX_OSERR, "cannot start a thread");

@@ -193,6 +193,10 @@ int store_start(struct store *s, struct failure *failure)
 {
     s->has_writer = pthread_create(&s->writer_thread, NULL, writer_main, s) == 0;
     s->has_reader = s->has_writer && pthread_create(&s->reader_thread, NULL, reader_main, s) == 0;
+    if (s->has_reader) { /* names for those who look at threads */
+        pthread_setname_np(s->writer_thread, "paidand-write");
+        pthread_setname_np(s->reader_thread, "paidand-read");
+    }
     return s->has_reader ? 0 : failure_set(failure, EX_OSERR, "cannot start a thread");
 }
 

@@ -72,7 +72,8 @@ struct org {
 #define ORG_FIELD(type, name) type name;
 #include "fields.def"
 #undef ORG_FIELD
-    bool is_dirty, is_tally_dirty; /* from here on not all is stored */
+    bool is_dirty : 1, is_tally_dirty : 1; /* from here on not all is stored */
+    bool has_dates : 1;                    /* special ones, so that the week does not tell all */
     struct week week;
     struct skillset skills;
     char *name;            /* owned, never NULL */

@@ -12,7 +12,7 @@ static uint32_t summary_of(const struct org *org)
     if (!org->is_on_duty || org->is_suspended || org->type == ORG_SUPPORT)
         return 0;
     uint32_t summary = SUMMARY_SERVES | summary_of_people(org->capacity);
-    if (org_more(org)->date_count != 0)
+    if (org->has_dates)
         return summary | SUMMARY_ALWAYS;
     static const uint8_t parts[] = {0, 18, 24, 36, 48}; /* as summary_of_time() has them */
     for (int day = 0; day < 7; day++) {
@@ -88,6 +88,7 @@ void org_copy(struct org *copy, const struct org *org)
 {
     const struct org_more *more = org_more(org);
     *copy = *org;
+    copy->has_dates = more->date_count != 0;
     copy->name = must_strdup(org->name);
     copy->more = NULL;
     if (skillset_next(&more->certified, 0) < 0 && more->region_count + more->date_count == 0)
@@ -278,6 +279,7 @@ struct refusal org_set_dates(struct engine *e, const struct command *c, int64_t 
     free(more->dates);
     more->dates = copy_array(c->u.dates.dates, c->u.dates.count, sizeof *more->dates);
     more->date_count = c->u.dates.count;
+    org->has_dates = more->date_count != 0;
     org_enter(e, slot);
     touch_org(e, slot);
     emit_org(e, EVENT_ORG_DATES, org, c, now);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "best.h"
+#include "diary.h"
 #include "geo.h"
 #include "match_inside.h"
 
@@ -149,7 +150,7 @@ static bool may_fit(const struct search *s, const struct org *org)
 {
     if (!org->is_on_duty || org->is_suspended || org->type == ORG_SUPPORT || org->capacity < s->least)
         return false;
-    if (!s->is_single || org_more(org)->date_count != 0)
+    if (!s->is_single || org->has_dates)
         return true;
     return (~org->week.bits[s->words[0]] & s->masks[0]) == 0 &&
            (~org->week.bits[s->words[1]] & s->masks[1]) == 0;
@@ -195,13 +196,11 @@ static bool fits_plainly(const struct search *s, const struct org *org, struct c
     return true;
 }
 
-static void try_org(struct search *s, uint32_t slot)
+/* Tries one that may_fit(). */
+static void try_org(struct search *s, uint32_t slot, const struct org *org)
 {
-    const struct org *org = org_at(s->e, slot);
     struct candidate candidate;
-    if (!may_fit(s, org))
-        return;
-    bool is_plain = s->is_single && !s->has_history && !org->is_youth && org_more(org)->date_count == 0;
+    bool is_plain = s->is_single && !s->has_history && !org->is_youth && !org->has_dates;
     if (is_plain ? !fits_plainly(s, org, &candidate)
                  : match_try(s->e, s->want, org, &candidate) != MISFIT_NONE)
         return;
@@ -209,6 +208,35 @@ static void try_org(struct search *s, uint32_t slot)
     if (s->best.rank == RANK_SCORE)
         match_score(s->e, s->want, org, &candidate);
     best_offer(&s->best, &candidate);
+}
+
+#define TRIED_TOGETHER 64
+
+/* Tries several. What each needs lies in memory behind other memory, so all of them take each step
+ * together: first who may fit by the hot line, then their bookings, then the page of the day. */
+static void try_together(struct search *s, uint32_t *slots, uint32_t count)
+{
+    const struct org *orgs[TRIED_TOGETHER];
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < count; i++)
+        __builtin_prefetch(&org_at(s->e, slots[i])->lat);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct org *org = org_at(s->e, slots[i]);
+        if (!may_fit(s, org))
+            continue;
+        __builtin_prefetch(org);
+        __builtin_prefetch(&org->skills);
+        if (org->more != NULL)
+            __builtin_prefetch(&org->more->diary);
+        orgs[left] = org;
+        slots[left++] = slots[i];
+    }
+    for (uint32_t i = 0; i < left && s->is_single; i++)
+        diary_prefetch_page(orgs[i]->more, s->first);
+    for (uint32_t i = 0; i < left && s->is_single; i++)
+        diary_prefetch_used(orgs[i]->more, s->first);
+    for (uint32_t i = 0; i < left; i++)
+        try_org(s, slots[i], orgs[i]);
 }
 
 /* The lowest bucket that holds items; SEARCH_BUCKETS when none does. */
@@ -243,19 +271,22 @@ static void file_items(struct search *s, uint32_t from)
 static void try_bucket(struct search *s, uint32_t bucket)
 {
     struct search_memory *m = s->m;
-    uint32_t first = take_bucket(m, bucket);
-    for (uint32_t i = first; i != SLOT_NONE; i = m->items[i].next)
-        if (!m->items[i].is_leaf)
-            __builtin_prefetch(&org_at(s->e, m->items[i].value)->lat);
-    for (uint32_t i = first; i != SLOT_NONE; i = m->items[i].next) {
-        if (!m->items[i].is_leaf) {
-            try_org(s, m->items[i].value);
+    uint32_t slots[TRIED_TOGETHER];
+    uint32_t count = 0;
+    for (uint32_t i = take_bucket(m, bucket); i != SLOT_NONE; i = m->items[i].next) {
+        if (m->items[i].is_leaf) {
+            uint32_t from = m->count;
+            sift_leaf(m, &s->e->index.lists, m->items[i].part, m->items[i].value);
+            file_items(s, from);
             continue;
         }
-        uint32_t from = m->count;
-        sift_leaf(m, &s->e->index.lists, m->items[i].part, m->items[i].value);
-        file_items(s, from);
+        slots[count++] = m->items[i].value;
+        if (count == TRIED_TOGETHER) {
+            try_together(s, slots, count);
+            count = 0;
+        }
     }
+    try_together(s, slots, count);
 }
 
 static void gather(struct search *s)
@@ -283,10 +314,10 @@ static void search_place(struct search *s)
     struct search_memory *m = s->m;
     gather(s);
     if (m->leaf_count == 0 && m->count <= FEW) {
+        uint32_t slots[FEW];
         for (uint32_t i = 0; i < m->count; i++)
-            __builtin_prefetch(&org_at(s->e, m->items[i].value)->lat);
-        for (uint32_t i = 0; i < m->count; i++)
-            try_org(s, m->items[i].value);
+            slots[i] = m->items[i].value;
+        try_together(s, slots, m->count);
         return;
     }
     file_items(s, 0);
@@ -305,8 +336,8 @@ static void search_everywhere(struct search *s)
             continue;
         }
         const struct org *org = org_at(s->e, slot);
-        if (org->id != 0 && skillset_within(&s->want->skills, &org->skills))
-            try_org(s, slot);
+        if (org->id != 0 && skillset_within(&s->want->skills, &org->skills) && may_fit(s, org))
+            try_org(s, slot, org);
     }
 }
 

@@ -25,19 +25,12 @@ static inline uint32_t diary_used(const struct org_more *more, int64_t half_hour
     return more->diary[day]->used[half_hour % HALF_HOURS_A_DAY];
 }
 
-/* Ask for the memory of diary_used() ahead of time, one step after the other; NULL is allowed. */
+/* Asks ahead of time for the memory that diary_used() wants first; NULL is allowed. */
 static inline void diary_prefetch_page(const struct org_more *more, int64_t half_hour)
 {
     int64_t day = more != NULL ? half_hour / HALF_HOURS_A_DAY - more->diary_first : -1;
     if (day >= 0 && day < more->diary_count)
         __builtin_prefetch(&more->diary[day]);
-}
-
-static inline void diary_prefetch_used(const struct org_more *more, int64_t half_hour)
-{
-    int64_t day = more != NULL ? half_hour / HALF_HOURS_A_DAY - more->diary_first : -1;
-    if (day >= 0 && day < more->diary_count && more->diary[day] != NULL)
-        __builtin_prefetch(&more->diary[day]->used[half_hour % HALF_HOURS_A_DAY]);
 }
 
 #endif

@@ -56,13 +56,13 @@ struct org_date {
 
 /* What few organisations have at a time, apart so that a million others do not pay for it. */
 struct org_more {
-    struct skillset certified;
-    uint64_t *regions;      /* owned: where it serves; none means everywhere within reach */
-    struct org_date *dates; /* owned, sorted by day */
     struct diary_day **diary; /* owned: people promised away, by days from diary_first on */
     int32_t diary_first;
-    uint32_t region_count, date_count, diary_count;
-    uint32_t live_count; /* offers that are live */
+    uint32_t diary_count, region_count, date_count;
+    uint32_t live_count;    /* offers that are live */
+    uint64_t *regions;      /* owned: where it serves; none means everywhere within reach */
+    struct org_date *dates; /* owned, sorted by day */
+    struct skillset certified;
 };
 
 /* From `lat` on, the fields that every candidate is asked for lie in one cache line (the engine's

@@ -99,6 +99,7 @@ static enum misfit find_start(const struct engine *e, const struct want *want,
     if (found->start_at < 0)
         return opens ? MISFIT_FULL : MISFIT_NOT_OPEN;
     found->people = want->people;
+    found->free = match_free(e, want, org, calendar_half_hour(&e->calendar, found->start_at));
     int64_t last = calendar_half_hour(&e->calendar, found->start_at + want->minutes * MINUTE_MS - 1);
     for (int64_t i = calendar_half_hour(&e->calendar, found->start_at); i <= last; i++) {
         uint32_t people = match_free(e, want, org, i);
@@ -203,11 +204,9 @@ static uint32_t part_affinity(const struct engine *e, const struct want *want,
 }
 
 /* Fairness: half for the free share at the proposed time, half for the days since its last order. */
-static uint32_t part_load(const struct engine *e, const struct want *want, const struct org *org,
-                          const struct candidate *c)
+static uint32_t part_load(const struct want *want, const struct org *org, const struct candidate *c)
 {
-    int64_t half_hour = calendar_half_hour(&e->calendar, c->start_at);
-    uint32_t share = (uint32_t)((uint64_t)match_free(e, want, org, half_hour) * 500 / org->capacity);
+    uint32_t share = (uint32_t)((uint64_t)c->free * 500 / org->capacity);
     int64_t idle = want->now - org->tally.last_accept_at;
     int64_t full = 14 * DAY_MS;
     if (org->tally.last_accept_at == 0 || idle > full)
@@ -240,7 +239,7 @@ void match_score(const struct engine *e, const struct want *want, const struct o
     c->part[1] = part_affinity(e, want, org);
     c->part[2] = org->tally.activity;
     c->part[3] = org_rating(org);
-    c->part[4] = part_load(e, want, org, c);
+    c->part[4] = part_load(want, org, c);
     c->part[5] = part_fit(supply_of(e, want->county_slot), want, org);
     uint64_t sum = 0;
     uint64_t total = 0;

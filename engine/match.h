@@ -33,6 +33,7 @@ struct candidate {
     int64_t distance_mm;
     int64_t start_at;
     uint32_t people; /* that it can bring, at most those missing */
+    uint32_t free;   /* people that it has free when service begins */
 };
 
 extern const char *const score_part_names[6];

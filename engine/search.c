@@ -167,33 +167,63 @@ static uint32_t free_at_start(const struct search *s, const struct org *org)
     return fewest;
 }
 
-/* Whether an organisation that may_fit() fits, where one start only is left and no date is special. */
-static bool fits_plainly(const struct search *s, const struct org *org, struct candidate *c)
+/* Whether it reaches the place, and, once k are found, is no farther than the worst of them. */
+static bool is_near(const struct search *s, const struct org *org, struct candidate *c)
 {
     const struct want *want = s->want;
-    if (match_standing(s->e, want, org) != MISFIT_NONE)
-        return false;
     uint64_t square = 0;
-    bool has_place = !want->is_remote;
-    if (has_place && !geo_square_mm(want->lat, want->lon, org->lat, org->lon, &square))
+    c->distance_mm = 0;
+    if (want->is_remote)
+        return true;
+    if (!geo_square_mm(want->lat, want->lon, org->lat, org->lon, &square))
         return false;
     uint64_t reach = match_reach_mm(want, org);
-    if (has_place && (want->waived & WAIVE_REACH) == 0 && square >= (reach + 1) * (reach + 1))
+    if ((want->waived & WAIVE_REACH) == 0 && square >= (reach + 1) * (reach + 1))
         return false;
     if (s->best.rank == RANK_DISTANCE && best_is_full(&s->best)) {
         uint64_t beyond = (uint64_t)best_worst(&s->best)->distance_mm + 1;
         if (square >= beyond * beyond)
             return false;
     }
+    c->distance_mm = (int64_t)geo_root(square);
+    return true;
+}
+
+/* Scores the candidate; false when it cannot be among the best. */
+static bool is_promising(const struct search *s, const struct org *org, struct candidate *c)
+{
+    match_score(s->e, s->want, org, c);
+    return !best_is_full(&s->best) || c->score >= best_worst(&s->best)->score;
+}
+
+/* Whether an organisation that may_fit() fits, where one start only is left and no date is special.
+ * Its bookings lie farthest away in memory, so the score is first asked for as if it had none. */
+static bool fits_plainly(const struct search *s, const struct org *org, struct candidate *c)
+{
+    bool by_score = s->best.rank == RANK_SCORE;
+    c->org = org->id;
+    c->score = 0;
+    c->start_at = s->only_start;
+    c->free = org->capacity;
+    if (match_standing(s->e, s->want, org) != MISFIT_NONE || !is_near(s, org, c) ||
+        (by_score && !is_promising(s, org, c)))
+        return false;
     uint32_t people = free_at_start(s, org);
     if (people < s->least)
         return false;
-    c->org = org->id;
-    c->score = 0;
-    c->distance_mm = has_place ? (int64_t)geo_root(square) : 0;
-    c->start_at = s->only_start;
-    c->people = want->people < people ? want->people : people;
-    return true;
+    c->people = s->want->people < people ? s->want->people : people;
+    if (people == org->capacity)
+        return true;
+    c->free = match_free(s->e, s->want, org, s->first);
+    return !by_score || is_promising(s, org, c);
+}
+
+/* Whether it fits by the definition. */
+static bool fits(const struct search *s, const struct org *org, struct candidate *c)
+{
+    if (match_try(s->e, s->want, org, c) != MISFIT_NONE)
+        return false;
+    return s->best.rank != RANK_SCORE || is_promising(s, org, c);
 }
 
 /* Tries one that may_fit(). */
@@ -201,19 +231,16 @@ static void try_org(struct search *s, uint32_t slot, const struct org *org)
 {
     struct candidate candidate;
     bool is_plain = s->is_single && !s->has_history && !org->is_youth && !org->has_dates;
-    if (is_plain ? !fits_plainly(s, org, &candidate)
-                 : match_try(s->e, s->want, org, &candidate) != MISFIT_NONE)
+    if (!(is_plain ? fits_plainly(s, org, &candidate) : fits(s, org, &candidate)))
         return;
     candidate.org_slot = slot;
-    if (s->best.rank == RANK_SCORE)
-        match_score(s->e, s->want, org, &candidate);
     best_offer(&s->best, &candidate);
 }
 
 #define TRIED_TOGETHER 64
 
 /* Tries several. What each needs lies in memory behind other memory, so all of them take each step
- * together: first who may fit by the hot line, then their bookings, then the page of the day. */
+ * together: first who may fit by the hot line, then where the page of the day's bookings is. */
 static void try_together(struct search *s, uint32_t *slots, uint32_t count)
 {
     const struct org *orgs[TRIED_TOGETHER];
@@ -233,8 +260,6 @@ static void try_together(struct search *s, uint32_t *slots, uint32_t count)
     }
     for (uint32_t i = 0; i < left && s->is_single; i++)
         diary_prefetch_page(orgs[i]->more, s->first);
-    for (uint32_t i = 0; i < left && s->is_single; i++)
-        diary_prefetch_used(orgs[i]->more, s->first);
     for (uint32_t i = 0; i < left; i++)
         try_org(s, slots[i], orgs[i]);
 }

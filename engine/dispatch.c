@@ -1,7 +1,7 @@
 /* dispatch.c -- the four ways in which orders come before organisations. */
 #include <stdlib.h>
 
-#include "match.h"
+#include "plan.h"
 #include "state.h"
 
 static struct assignment assignment_of(const struct order *o, const struct candidate *c)
@@ -159,6 +159,38 @@ static void sort_slots(const struct engine *e, uint32_t *slots, uint32_t count, 
         slots[i] = spare[i];
 }
 
+/* Makes the offers of a plan. */
+static void offer_plan(struct engine *e, const uint32_t *slots, const struct plan *plan, uint8_t mode,
+                       const struct command *c, int64_t now)
+{
+    for (uint32_t i = 0; i < plan->count; i++) {
+        struct order *o = order_at(e, slots[i]);
+        if (plan->picks[i].org == 0)
+            continue;
+        struct assignment a = assignment_of(o, &plan->picks[i]);
+        offer_make(e, o, &a, mode, 0, c, now);
+        order_settle(e, o, c, now);
+    }
+}
+
+/* What arrived together is assigned together; what a plan leaves open is taken one by one after. */
+static void ask_together(struct engine *e, const uint32_t *slots, uint32_t count,
+                         const struct command *c, int64_t now)
+{
+    uint32_t planned[ASSIGN_COUNT_MAX];
+    uint32_t planned_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct order *o = order_at(e, slots[i]);
+        if (o->mode == MODE_AUTO && is_open(o) && !o->is_suspended && order_missing(o) != 0)
+            planned[planned_count++] = slots[i];
+    }
+    if (planned_count < 2)
+        return;
+    struct plan plan = plan_make(e, planned, planned_count, now, PLAN_TOGETHER);
+    offer_plan(e, planned, &plan, MODE_AUTO, c, now);
+    plan_fini(&plan);
+}
+
 void dispatch_assign(struct engine *e, const struct command *c, int64_t now)
 {
     uint32_t taken[ASSIGN_COUNT_MAX];
@@ -182,12 +214,12 @@ void dispatch_assign(struct engine *e, const struct command *c, int64_t now)
     for (uint32_t i = 0; i < queue->count; i++)
         queue->items[i] = queue->items[i + read];
     sort_slots(e, taken, count, spare);
+    ask_together(e, taken, count, c, now);
     for (uint32_t i = 0; i < count; i++)
         dispatch_one(e, order_at(e, taken[i]), c, now);
 }
 
-/* batch: all ready orders of a region together. The plan is made with holds that stand for the offers
- * to come, so that one order's people are not given to the next. */
+/* batch: all ready orders of a region together, previewed or committed. */
 
 static void collect_ready(struct engine *e, uint32_t region, uint32_t *slots, uint32_t *count,
                           uint32_t *waiting)
@@ -202,31 +234,12 @@ static void collect_ready(struct engine *e, uint32_t region, uint32_t *slots, ui
         collect_ready(e, child, slots, count, waiting);
 }
 
-static void hold(struct engine *e, const struct order *o, const struct assignment *a,
-                 struct slots *holds)
+static uint32_t served(const struct plan_worth *worth)
 {
-    uint32_t slot = pool_take(&e->offers);
-    struct offer *f = offer_at(e, slot);
-    *f = (struct offer){.id = UINT64_MAX, /* no offer's, so that nobody leaves it out of account */
-                        .org = a->org,
-                        .start_at = a->start_at,
-                        .people = a->people,
-                        .minutes = o->minutes,
-                        .state = OFFER_ACCEPTED,
-                        .org_slot = map_get(&e->org_ids, a->org)};
-    offer_link(e, f, slot);
-    slots_add(holds, slot);
-}
-
-static void drop_holds(struct engine *e, struct slots *holds)
-{
-    while (holds->count != 0) {
-        uint32_t slot = holds->items[--holds->count];
-        offer_unlink(e, offer_at(e, slot), slot);
-        *offer_at(e, slot) = (struct offer){.id = 0};
-        pool_give(&e->offers, slot);
-    }
-    slots_fini(holds);
+    uint32_t sum = 0;
+    for (int i = 0; i < PRIORITY_COUNT; i++)
+        sum += worth->served[i];
+    return sum;
 }
 
 struct refusal dispatch_batch(struct engine *e, const struct command *c, int64_t now,
@@ -238,27 +251,20 @@ struct refusal dispatch_batch(struct engine *e, const struct command *c, int64_t
     uint32_t slots[ASSIGN_COUNT_MAX];
     uint32_t spare[ASSIGN_COUNT_MAX];
     uint32_t count = 0;
-    struct slots holds = {0};
     collect_ready(e, region, slots, &count, &outcome->waiting);
     sort_slots(e, slots, count, spare);
+    struct plan plan = plan_make(e, slots, count, now, PLAN_TOGETHER);
     outcome->first = e->assignment_count;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct order *o = order_at(e, slots[i]);
-        struct want want = match_want(e, o, now);
-        want.is_automatic = true;
-        struct candidate best;
-        if (match_find(e, &want, RANK_SCORE, 1, &best) == 0)
-            continue;
-        effect_assignment(e, assignment_of(o, &best));
-        hold(e, o, &e->assignments[e->assignment_count - 1], &holds);
-    }
-    drop_holds(e, &holds);
+    for (uint32_t i = 0; i < count; i++)
+        if (plan.picks[i].org != 0)
+            effect_assignment(e, assignment_of(order_at(e, slots[i]), &plan.picks[i]));
     outcome->count = e->assignment_count - outcome->first;
-    for (uint32_t i = 0; !c->u.batch.is_dry_run && i < outcome->count; i++) {
-        struct assignment a = e->assignments[outcome->first + i];
-        struct order *o = order_at(e, map_get(&e->order_ids, a.order));
-        offer_make(e, o, &a, MODE_BATCH, 0, c, now);
-        order_settle(e, o, c, now);
-    }
+    outcome->score = plan.worth.score;
+    outcome->bound_count = served(&plan.bound);
+    outcome->bound_score = plan.bound.score;
+    outcome->is_exact = plan.is_exact;
+    if (!c->u.batch.is_dry_run)
+        offer_plan(e, slots, &plan, MODE_BATCH, c, now);
+    plan_fini(&plan);
     return REFUSED_NOT;
 }

@@ -307,6 +307,10 @@ static void encode_batch(struct call *call, struct pack *out)
     pack_next(out, 0);
     pack_key_uint(out, "waiting", o->waiting);
     pack_key_uint(out, "assigned", o->count);
+    pack_key_uint(out, "score", o->score);
+    pack_key_bool(out, "optimal", o->is_exact);
+    pack_key_uint(out, "assigned_bound", o->bound_count);
+    pack_key_uint(out, "score_bound", o->bound_score);
     pack_key_bool(out, "dry_run", arg_number(&call->args, P_DRY_RUN, 0) != 0);
     pack_close(out);
 }
@@ -387,7 +391,7 @@ const struct method order_methods[] = {
     {"queue.claim", "dispatcher", "Take an order to work on: for the lease nobody else may dispatch it.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REF}, run_claim, encode_order_state, NULL},
     {"queue.touch", "dispatcher", "Prolong the lease.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REF}, run_touch, encode_order_state, NULL},
     {"queue.release", "dispatcher", "Give the order back to the queue.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REF}, run_unclaim, encode_order_state, NULL},
-    {"dispatch.batch", "dispatcher", "Assign the ready orders of a region together, 256 at most.", "{items: [{order, org, people, score, distance_m, start_at}], next, waiting, assigned, dry_run}", METHOD_WRITE, 1, {P_REGION, P_DRY_RUN, P_REF}, run_batch, encode_batch, NULL},
+    {"dispatch.batch", "dispatcher", "Assign the ready orders of a region together, 256 at most.", "{items: [{order, org, people, score, distance_m, start_at}], next, waiting, assigned, score, optimal, assigned_bound, score_bound, dry_run}", METHOD_WRITE, 1, {P_REGION, P_DRY_RUN, P_REF}, run_batch, encode_batch, NULL},
     {"contact.put", "platform, dispatcher", "Keep personal data of an open order, in place of what was kept.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_CONTACT, P_REF}, run_contact_put, encode_order_state, NULL},
     {"contact.get", "dispatcher, org", "Personal data of an order. Each look is an audited event.", "{order, name, phone, address, note, lat, lon}", METHOD_READER, 1, {P_ORDER}, run_contact_get, NULL, got_contact},
     {"contact.erase", "dispatcher", "Forget the personal data of an order.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_contact_erase, encode_order_state, NULL},

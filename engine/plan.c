@@ -5,7 +5,7 @@
 #include "assign.h"
 #include "match_inside.h"
 
-#define LISTED_FIRST 8 /* candidates of an order that the graph begins with */
+#define LISTED_MORE 8 /* times as many candidates for an order whose list was too short */
 
 /* The work on one plan. */
 struct planning {
@@ -349,7 +349,7 @@ static void keep_better(struct plan *plan, struct candidate *picks, struct plan_
         plan->picks[row] = picks[row];
 }
 
-/* The plan where orders compete. */
+/* The plan where orders compete. Only those that do get more than their first choice into the graph. */
 static void plan_together(struct planning *p, struct plan *plan)
 {
     plan->worth = (struct plan_worth){.score = 0};
@@ -358,13 +358,12 @@ static void plan_together(struct planning *p, struct plan *plan)
     struct candidate *low = must_alloc(p->count, sizeof *low);
     struct candidate *high = must_alloc(p->count, sizeof *high);
     bool *is_short = must_alloc((size_t)p->count + 1, sizeof *is_short); /* any, then each */
-    uint32_t most = LISTED_FIRST;
     bool is_exact = false;
     bool is_flexible = false;
     do {
         for (uint32_t row = 0; row < p->count; row++)
-            if (most == LISTED_FIRST || is_short[1 + row])
-                list_candidates(p, row, most);
+            if (is_short[1 + row])
+                list_candidates(p, row, p->asked[row] * LISTED_MORE);
         for (uint32_t row = 0; row <= p->count; row++)
             is_short[row] = false;
         struct graph graph = graph_make(p);
@@ -373,7 +372,6 @@ static void plan_together(struct planning *p, struct plan *plan)
         plan->bound = solve(p, &graph, true, high, is_short);
         solve(p, &graph, false, low, is_short);
         graph_fini(&graph);
-        most *= 4;
     } while (is_short[0]);
     keep_better(plan, low, settle(p, low));
     if (!is_exact) {

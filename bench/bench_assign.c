@@ -8,18 +8,55 @@
 #include "bench.h"
 #include "engine/assign.h"
 
-/* The numbers of a file, one after the other. */
+/* The numbers of a file, one after the other; where the last one stood, for errors. */
 struct numbers {
     FILE *file;
     const char *path;
-    bool has_failed;
+    int line, column; /* of what is read next, from 1 */
+    int on_first_line;
+    bool is_at_end, has_failed;
 };
 
-static int64_t take(struct numbers *n)
+static void fail(struct numbers *n, int line, int column, const char *reason)
 {
-    long long number = 0;
-    if (!n->has_failed && fscanf(n->file, "%lld", &number) != 1)
-        n->has_failed = true;
+    if (!n->has_failed)
+        fprintf(stderr, "paidan-bench: %s:%d:%d: %s\n", n->path, line, column, reason);
+    n->has_failed = true;
+}
+
+static int next_char(struct numbers *n)
+{
+    int c = getc_unlocked(n->file);
+    n->column++;
+    if (c == '\n') {
+        n->line++;
+        n->column = 1;
+    }
+    return c;
+}
+
+/* The next number within its bounds; *is_at_end is set when there is none any more. */
+static int64_t take(struct numbers *n, int64_t low, int64_t high)
+{
+    char text[32];
+    size_t len = 0;
+    int c = ' ';
+    while (isspace(c))
+        c = next_char(n);
+    int line = n->line;
+    int column = n->column - 1;
+    for (; c != EOF && !isspace(c) && len + 1 < sizeof text; c = next_char(n))
+        text[len++] = (char)c;
+    text[len] = '\0';
+    n->is_at_end = len == 0;
+    n->on_first_line += line == 1 && len != 0;
+    char *end = text;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (len != 0 && (*end != '\0' || errno != 0))
+        fail(n, line, column, "not a whole number");
+    else if (len != 0 && (number < low || number > high))
+        fail(n, line, column, "a number out of range");
     return number;
 }
 
@@ -37,49 +74,89 @@ static int by_row(const void *a, const void *b)
     return x->column < y->column ? -1 : x->column > y->column;
 }
 
-/* How many numbers the first line holds: one is the dense form, two the sparse. */
-static int numbers_on_first_line(FILE *file)
+#define COST_MAX (INT64_C(1) << 40)
+#define SIZE_MAX_ROWS 10000000
+
+/* An instance as it is read. */
+struct instance {
+    struct edge *edges;
+    uint64_t count, room;
+    uint32_t rows, columns;
+};
+
+static void add_edge(struct instance *in, uint32_t row, uint32_t column, int64_t cost)
 {
-    char line[256] = "";
-    int count = 0;
-    if (fgets(line, sizeof line, file) == NULL)
-        return 0;
-    for (const char *at = line; *at != '\0'; at++)
-        count += !isspace((unsigned char)*at) && (at == line || isspace((unsigned char)at[-1]));
-    rewind(file);
-    return count;
+    if (in->count == in->room) {
+        in->room = in->room != 0 ? in->room * 2 : 4096;
+        in->edges = must_realloc(in->edges, in->room, sizeof *in->edges);
+    }
+    in->edges[in->count++] = (struct edge){.row = row, .column = column, .cost = cost};
 }
 
-/* Reads the edges; rows and columns count from 1 in the sparse form (from 0 when a 0 is there). */
-static struct edge *read_edges(struct numbers *n, bool is_sparse, uint64_t *count, uint32_t *rows)
+static void read_dense(struct numbers *n, struct instance *in, int64_t first_cost)
 {
-    int64_t size = take(n);
-    *rows = (uint32_t)size;
-    *count = (uint64_t)(is_sparse ? take(n) : size * size);
-    if (n->has_failed || size < 1 || size > 10000000 || *count > 2000000000) {
-        n->has_failed = true;
-        return NULL;
+    uint64_t cells = (uint64_t)in->rows * in->rows;
+    in->columns = in->rows;
+    for (uint64_t i = 0; i < cells && !n->has_failed; i++) {
+        int64_t cost = i == 0 ? first_cost : take(n, -COST_MAX, COST_MAX);
+        if (n->is_at_end)
+            fail(n, n->line, n->column, "the file ends before n x n costs");
+        add_edge(in, (uint32_t)(i / in->rows), (uint32_t)(i % in->rows), cost);
     }
-    struct edge *edges = must_alloc(*count, sizeof *edges);
-    bool has_zero = false;
-    for (uint64_t i = 0; i < *count && !n->has_failed; i++) {
-        int64_t row = is_sparse ? take(n) : (int64_t)(i / (uint64_t)size) + 1;
-        int64_t column = is_sparse ? take(n) : (int64_t)(i % (uint64_t)size) + 1;
-        edges[i] = (struct edge){.row = (uint32_t)row, .column = (uint32_t)column, .cost = take(n)};
-        has_zero |= row == 0 || column == 0;
-        n->has_failed |= row < 0 || column < 0 || row > size || column > size;
-    }
-    for (uint64_t i = 0; i < *count && !has_zero; i++) {
-        edges[i].row--;
-        edges[i].column--;
-    }
-    for (uint64_t i = 0; i < *count; i++)
-        n->has_failed |= edges[i].row >= *rows || edges[i].column >= *rows;
-    return edges;
 }
 
-static int solve(struct edge *edges, uint64_t count, uint32_t rows, bool is_json)
+/* Lines `i j cost` to the end. `second` is how many lines there are or, when it is not that, how many
+ * columns. Rows and columns count from 1, or from 0 where a 0 is there. */
+static void read_sparse(struct numbers *n, struct instance *in, int64_t second)
 {
+    int64_t highest = 0;
+    uint32_t base = 1;
+    for (;;) {
+        int64_t row = take(n, 0, in->rows);
+        if (n->is_at_end || n->has_failed)
+            break;
+        int64_t column = take(n, 0, SIZE_MAX_ROWS);
+        int64_t cost = take(n, -COST_MAX, COST_MAX);
+        if (n->is_at_end)
+            fail(n, n->line, n->column, "a line without its three numbers");
+        base = row == 0 || column == 0 ? 0 : base;
+        highest = column > highest ? column : highest;
+        add_edge(in, (uint32_t)row, (uint32_t)column, cost);
+    }
+    bool is_square = (uint64_t)second == in->count && highest + (base == 0) <= in->rows;
+    in->columns = is_square ? in->rows : (uint32_t)second;
+    if (!n->has_failed && highest + (base == 0) > in->columns)
+        fail(n, n->line, n->column, "a column beyond those that the first line names");
+    for (uint64_t i = 0; i < in->count; i++) {
+        in->edges[i].row -= base;
+        in->edges[i].column -= base;
+        if (in->edges[i].row >= in->rows)
+            fail(n, n->line, n->column, "a row beyond those that the first line names");
+    }
+}
+
+static bool read_instance(struct numbers *n, struct instance *in)
+{
+    in->rows = (uint32_t)take(n, 1, SIZE_MAX_ROWS);
+    int64_t second = take(n, -COST_MAX, COST_MAX);
+    if (n->is_at_end)
+        fail(n, n->line, n->column, "the file ends after its first number");
+    if (n->has_failed)
+        return false;
+    if (n->on_first_line == 2 && (second < 1 || second > 2000000000))
+        fail(n, 1, 1, "the second number must be 1 to 2000000000");
+    else if (n->on_first_line == 2)
+        read_sparse(n, in, second);
+    else
+        read_dense(n, in, second);
+    return !n->has_failed;
+}
+
+static int solve(const struct instance *in, bool is_json)
+{
+    struct edge *edges = in->edges;
+    uint64_t count = in->count;
+    uint32_t rows = in->rows;
     uint64_t *first = must_alloc((size_t)rows + 1, sizeof *first);
     uint32_t *column = must_alloc(count, sizeof *column);
     int64_t *cost = must_alloc(count, sizeof *cost);
@@ -92,7 +169,7 @@ static int solve(struct edge *edges, uint64_t count, uint32_t rows, bool is_json
     }
     for (uint32_t r = 0; r < rows; r++)
         first[r + 1] += first[r];
-    struct assign_graph graph = {rows, rows, first, column, cost};
+    struct assign_graph graph = {rows, in->columns, first, column, cost};
     uint64_t began = bench_now_ns();
     bool is_whole = assign_solve(&graph, &answer);
     double seconds = (double)(bench_now_ns() - began) / 1e9;
@@ -122,20 +199,14 @@ int bench_assign(int argc, char **argv)
         fputs("usage: paidan-bench assign FILE [--json]\n", stderr);
         return EX_USAGE;
     }
-    struct numbers n = {.file = fopen(argv[0], "re"), .path = argv[0]};
+    struct numbers n = {.file = fopen(argv[0], "re"), .path = argv[0], .line = 1, .column = 1};
     if (n.file == NULL) {
         fprintf(stderr, "paidan-bench: %s: %s\n", argv[0], strerror(errno));
         return EX_NOINPUT;
     }
-    uint64_t count = 0;
-    uint32_t rows = 0;
-    struct edge *edges = read_edges(&n, numbers_on_first_line(n.file) == 2, &count, &rows);
+    struct instance in = {.edges = NULL};
+    int rc = read_instance(&n, &in) ? solve(&in, bench_has(argc, argv, "json") != 0) : EX_DATAERR;
     fclose(n.file);
-    int rc = EX_DATAERR;
-    if (n.has_failed)
-        fprintf(stderr, "paidan-bench: %s: not n and n × n costs, nor `n m` and m lines `i j cost`\n", argv[0]);
-    else
-        rc = solve(edges, count, rows, bench_has(argc, argv, "json") != 0);
-    free(edges);
+    free(in.edges);
     return rc;
 }

@@ -123,20 +123,93 @@ static bool augment(struct search *s, uint32_t row)
     return true;
 }
 
-/* A start that costs one walk over the edges: each column asks its cheapest price, each row takes its
- * best column when that is free. */
+/* The cheapest edge of a row in reduced costs, and how cheap the next best is; costs count `unit`. */
+struct two {
+    int64_t best, next;
+    uint32_t column, other; /* other: of the next best, or ASSIGN_NONE */
+};
+
+static inline struct two cheapest_two(const struct search *s, uint32_t row, int64_t unit)
+{
+    struct two t = {.best = FAR, .next = FAR, .column = ASSIGN_NONE, .other = ASSIGN_NONE};
+    for (uint64_t e = s->g->first[row]; e < s->g->first[row + 1]; e++) {
+        uint32_t column = s->g->column[e];
+        int64_t reduced = s->g->cost[e] * unit - s->a->column_price[column];
+        if (reduced < t.best) {
+            t.next = t.best;
+            t.other = t.column;
+            t.best = reduced;
+            t.column = column;
+        } else if (reduced < t.next) {
+            t.next = reduced;
+            t.other = column;
+        }
+    }
+    return t;
+}
+
+/* Where as many rows as columns stand against each other no price is bound to anything, and an auction
+ * finds good ones fast: Bertsekas, "The auction algorithm", Annals of Operations Research 14 (1988).
+ * Each free row bids for its cheapest column so much that the next best would be as good, and a step
+ * more; the step falls from phase to phase. Prices are in fractions here, so that they come close. */
+#define FRACTION 8
+#define STEP_FALLS 6
+#define BIDS_A_ROW 40 /* in a phase: an instance that cannot be solved must not bid for ever */
+#define SPAN_MAX (INT64_C(1) << 32) /* of costs, so that no price leaves its range */
+
+static void auction_phase(struct search *s, int64_t step, uint32_t *free_rows)
+{
+    uint32_t count = 0;
+    uint64_t most = (uint64_t)s->g->rows * BIDS_A_ROW;
+    for (uint32_t c = 0; c < s->g->columns; c++)
+        s->row_of[c] = ASSIGN_NONE;
+    for (uint32_t r = s->g->rows; r-- > 0;)
+        free_rows[count++] = r;
+    while (count != 0 && most-- != 0) {
+        uint32_t row = free_rows[--count];
+        struct two t = cheapest_two(s, row, FRACTION);
+        if (t.column == ASSIGN_NONE)
+            continue;
+        s->a->column_price[t.column] -= (t.next != FAR ? t.next - t.best : 0) + step;
+        if (s->row_of[t.column] != ASSIGN_NONE)
+            free_rows[count++] = s->row_of[t.column];
+        s->row_of[t.column] = row;
+    }
+}
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+static void auction(struct search *s)
+{
+    const struct assign_graph *g = s->g;
+    uint32_t *free_rows = must_alloc((size_t)g->rows + 1, sizeof *free_rows);
+    int64_t span = 1;
+    for (uint64_t e = 0; e < g->first[g->rows]; e++) {
+        int64_t size = g->cost[e] < 0 ? -g->cost[e] : g->cost[e];
+        span = size > span ? size : span;
+    }
+    if (span > SPAN_MAX)
+        goto done;
+    for (int64_t step = span * FRACTION / 4 + 1;; step = step / STEP_FALLS + 1) {
+        auction_phase(s, step, free_rows);
+        if (step <= 2)
+            break;
+    }
+    for (uint32_t c = 0; c < g->columns; c++)
+        s->a->column_price[c] = floor_div(s->a->column_price[c], FRACTION);
+done:
+    free(free_rows);
+}
+
+/* Row prices from column prices, and each row its best column while that is free. */
 static void begin_prices(struct search *s)
 {
     const struct assign_graph *g = s->g;
     for (uint32_t c = 0; c < g->columns; c++)
-        s->a->column_price[c] = FAR;
-    for (uint32_t r = 0; r < g->rows; r++)
-        for (uint64_t e = g->first[r]; e < g->first[r + 1]; e++)
-            if (g->cost[e] < s->a->column_price[g->column[e]])
-                s->a->column_price[g->column[e]] = g->cost[e];
-    for (uint32_t c = 0; c < g->columns; c++)
-        if (s->a->column_price[c] == FAR || g->rows != g->columns)
-            s->a->column_price[c] = 0; /* where columns stay over, one that nobody takes is free */
+        s->row_of[c] = ASSIGN_NONE;
     for (uint32_t r = 0; r < g->rows; r++) {
         int64_t best = FAR;
         uint32_t best_column = ASSIGN_NONE;
@@ -155,6 +228,48 @@ static void begin_prices(struct search *s)
             s->a->column_of[r] = best_column;
         }
     }
+}
+
+/* Jonker and Volgenant's augmenting row reduction: each free row takes its cheapest column, which
+ * falls in price as far as the row's next best allows, and whoever had that column looks again. Most
+ * rows find their column so, in time near to one walk over their edges; `most` bounds the walks. */
+static void reduce_rows(struct search *s, uint32_t *free_rows, uint32_t count, uint64_t most)
+{
+    while (count != 0 && most-- != 0) {
+        uint32_t row = free_rows[--count];
+        struct two t = cheapest_two(s, row, 1);
+        if (t.column == ASSIGN_NONE)
+            continue;
+        uint32_t column = t.column;
+        bool falls = t.next != FAR && t.best < t.next;
+        if (falls)
+            s->a->column_price[column] -= t.next - t.best;
+        else if (s->row_of[column] != ASSIGN_NONE && t.next == t.best)
+            column = t.other; /* as cheap, and perhaps free */
+        s->a->row_price[row] = falls ? t.next : t.best;
+        uint32_t before = s->row_of[column];
+        if (before != ASSIGN_NONE && !falls)
+            continue; /* to displace somebody for nothing may go round for ever */
+        s->row_of[column] = row;
+        s->a->column_of[row] = column;
+        if (before != ASSIGN_NONE) {
+            s->a->column_of[before] = ASSIGN_NONE;
+            free_rows[count++] = before;
+        }
+    }
+}
+
+static void take_free_rows(struct search *s)
+{
+    uint32_t *free_rows = must_alloc(s->g->rows, sizeof *free_rows);
+    for (int round = 0; round < 3; round++) {
+        uint32_t count = 0;
+        for (uint32_t r = s->g->rows; r-- > 0;)
+            if (s->a->column_of[r] == ASSIGN_NONE)
+                free_rows[count++] = r;
+        reduce_rows(s, free_rows, count, 8 * (uint64_t)s->g->rows);
+    }
+    free(free_rows);
 }
 
 static void search_fini(struct search *s)
@@ -190,7 +305,10 @@ bool assign_solve(const struct assign_graph *g, struct assign_answer *a)
         s.row_of[c] = ASSIGN_NONE;
         s.distance[c] = FAR;
     }
+    if (g->rows == g->columns)
+        auction(&s);
     begin_prices(&s);
+    take_free_rows(&s);
     for (uint32_t r = 0; r < g->rows && is_whole; r++)
         if (a->column_of[r] == ASSIGN_NONE)
             is_whole = augment(&s, r);

@@ -1,8 +1,9 @@
 /* assign.h -- the exact assignment of rows to columns at the least cost, on a sparse graph.
  *
- * Successive shortest augmenting paths with dual prices: Jonker and Volgenant, "A shortest augmenting
- * path algorithm for dense and sparse linear assignment problems", Computing 38 (1987), with a heap in
- * place of their bucket. The answer comes with its prices, and assign_is_optimal() proves it from them
+ * An auction finds prices near the best where rows and columns are as many, then successive shortest
+ * augmenting paths finish exactly: Jonker and Volgenant, "A shortest augmenting path algorithm for
+ * dense and sparse linear assignment problems", Computing 38 (1987), with a heap in place of their
+ * bucket. The answer comes with its prices, and assign_is_optimal() proves it from them
  * alone: no edge may be cheaper than its two prices, and every edge taken must cost exactly them. */
 #ifndef PAIDAN_ASSIGN_H
 #define PAIDAN_ASSIGN_H

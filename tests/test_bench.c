@@ -32,9 +32,12 @@ static const struct {
     {"2\n1 2\n3 4\n", "\"optimum\": 5", 0},
     {"3 5\n1 1 7\n1 2 1\n2 2 1\n2 3 9\n3 1 2\n", "\"optimum\": 12", 0},
     {"2 2\n1 1 1\n2 1 1\n", "not every row", EX_DATAERR},
-    {"2\n1 2\n3\n", "n × n costs", EX_DATAERR},
-    {"2 1\n1 5 3\n", "n × n costs", EX_DATAERR},
-    {"", "n × n costs", EX_DATAERR},
+    {"2 3\n1 3 5\n2 1 4\n1 1 1\n", "\"optimum\": 9", 0},
+    {"2\n1 2\n3\n", "file:4:1: the file ends before n x n costs", EX_DATAERR},
+    {"2\n1 2\n3 x\n", "file:3:3: not a whole number", EX_DATAERR},
+    {"2 1\n1 5 3\n", "a column beyond", EX_DATAERR},
+    {"2 1\n5 1 3\n", "file:2:1: a number out of range", EX_DATAERR},
+    {"", "the file ends", EX_DATAERR},
 };
 
 START_TEST(an_assignment_is_read_and_solved)

@@ -27,7 +27,7 @@ static void fail(struct numbers *n, int line, int column, const char *reason)
 static int next_char(struct numbers *n)
 {
     int c = getc_unlocked(n->file);
-    n->column++;
+    n->column += c != EOF;
     if (c == '\n') {
         n->line++;
         n->column = 1;

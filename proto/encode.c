@@ -139,18 +139,24 @@ void pack_inbox_offer(struct pack *pack, const struct engine *engine, const stru
     pack_close(pack);
 }
 
+/* An answer must fit a frame: who wants the offers of a large broadcast asks offer.list for pages. */
+#define OFFERS_SHOWN 200
+
 void pack_order_offers(struct pack *pack, const struct engine *engine, const struct order *o,
                        bool with_past)
 {
+    uint32_t count = 0;
     pack_key(pack, "offers");
     pack_list(pack);
-    for (uint32_t slot = o->first_offer; slot != SLOT_NONE;) {
+    for (uint32_t slot = o->first_offer; slot != SLOT_NONE && count < OFFERS_SHOWN;) {
         const struct offer *f = engine_offer_slot(engine, slot);
         slot = f->next_of_order;
         bool is_live = f->state == OFFER_PENDING || f->state == OFFER_ACCEPTED ||
                        f->state == OFFER_SERVING;
-        if (with_past || is_live)
-            pack_offer(pack, engine, f);
+        if (!with_past && !is_live)
+            continue;
+        pack_offer(pack, engine, f);
+        count++;
     }
     pack_close(pack);
 }

@@ -374,7 +374,7 @@ static bool run_contact_erase(struct call *call, struct pack *out)
         P_PEOPLE_MIN, P_PRIORITY, P_GROUPS, P_RISK, P_MAX_DISTANCE_M, P_PERSON
 
 const struct method order_methods[] = {
-    {"order.place", "platform, dispatcher", "Place an order. It is ready at once unless `review` is true; in mode auto or broadcast organisations are asked in the same turn.", "{order, state, offers: [{offer, org, expires_at, …}]}", METHOD_WRITE | METHOD_NEW, 3, {P_REF, P_REGION, P_CATEGORY, WISH, P_MODE, P_REVIEW, P_PROXY, P_CONTACT, P_NOTE, P_EXTERNAL_ID, P_DRY_RUN}, run_place, encode_placed, NULL},
+    {"order.place", "platform, dispatcher", "Place an order. It is ready at once unless `review` is true; in mode auto or broadcast organisations are asked in the same turn. At most 200 offers are answered, here and wherever an order is shown; offer.list has them all.", "{order, state, offers: [{offer, org, expires_at, …}]}", METHOD_WRITE | METHOD_NEW, 3, {P_REF, P_REGION, P_CATEGORY, WISH, P_MODE, P_REVIEW, P_PROXY, P_CONTACT, P_NOTE, P_EXTERNAL_ID, P_DRY_RUN}, run_place, encode_placed, NULL},
     {"order.get", "all", "One order with its offers, open or ended.", "{order, state, …, offers: […]}", METHOD_READER, 1, {P_ORDER}, run_get, NULL, got_order},
     {"order.approve", "dispatcher", "A placed order becomes ready.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_approve, encode_order_state, NULL},
     {"order.reject", "dispatcher", "A placed order is not volunteer service.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_REASON, P_REF}, run_reject, encode_order_state, NULL},

@@ -11,6 +11,10 @@ int bench_generate(int argc, char **argv);
 int bench_match(int argc, char **argv);
 int bench_assign(int argc, char **argv);
 int bench_lifecycle(int argc, char **argv);
+int bench_race(int argc, char **argv);
+int bench_wire(int argc, char **argv);
+int bench_import(int argc, char **argv);
+int bench_start(int argc, char **argv);
 int bench_world(int argc, char **argv);
 
 uint64_t bench_now_ns(void); /* monotonic */

@@ -25,10 +25,17 @@ static int usage(FILE *out)
         "      matches in process, one thread; --mixed: a tenth of the steps book, release or move\n"
         "  match --organisations FILE.csv --orders FILE.csv [--limit K] [--rank …] [--out FILE]\n"
         "      the same on files of the command line's form; OUT: ref,id;id;… in rank order\n"
-        "  lifecycle [--organisations N] [--seconds S] [--connections C] [--pipeline P] [--box …]\n"
-        "        [--server ADDRESS] [--data DIR] [--seed N]\n"
+        "  lifecycle [--organisations N] [--seconds S] [--connections C] [--pipeline P] [--rate N] [--box …]\n"
+        "        [--server ADDRESS] [--seed N]\n"
         "      place + match + offer, then accept, each answer after its fsync, against a daemon that\n"
-        "      it starts, or a running one that has the workload's tables\n"
+        "      it starts, or a running one that has the workload's tables; --rate: an open loop\n"
+        "  race [--organisations N] [--headcount N] [--connections C]\n"
+        "      one order is broadcast to all, all accept at once: exactly the headcount may succeed\n"
+        "  wire [--match] [--rank …] [--organisations N] [--seconds S] [--connections C] [--pipeline P]\n"
+        "      server.info, or match.find for the ten best, over a Unix socket\n"
+        "  import [--organisations N] [--box …]     1,350,000 organisations into a running daemon\n"
+        "  start [--organisations N] [--orders N]   the same and open orders, then a restart\n"
+        "      commands that start a daemon: --data FOLDER to put it in, --keep to leave it there\n"
         "  world --out FOLDER [--organisations N] [--orders N] [--box …] [--seed N] [--limit K]\n"
         "      the workload as text for peers: orgs.tsv, orders.tsv, and our answers, nearest first\n"
         "  assign FILE\n"
@@ -106,7 +113,8 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(int argc, char **argv);
     } commands[] = {{"generate", bench_generate}, {"match", bench_match}, {"assign", bench_assign},
-                    {"lifecycle", bench_lifecycle}, {"world", bench_world}};
+                    {"lifecycle", bench_lifecycle}, {"world", bench_world}, {"race", bench_race},
+                    {"wire", bench_wire}, {"import", bench_import}, {"start", bench_start}};
     for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 2, argv + 2);

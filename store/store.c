@@ -15,7 +15,7 @@
 
 #include "store_inside.h"
 
-#define LOG_PAGES_MAX 4096 /* of the write-ahead log before the writer checkpoints: 16 MiB */
+#define LOG_PAGES_MAX 512 /* of the write-ahead log before a checkpoint: 2 MiB, so that none takes long */
 
 static int sync_directory(const char *directory, struct failure *failure)
 {

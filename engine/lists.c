@@ -35,10 +35,10 @@ void lists_fini(struct lists *lists)
 static uint32_t leaf_take(struct lists *lists, uint32_t count)
 {
     int size = size_for(count);
-    uint32_t words = 2u + 3u * rooms[size];
+    uint32_t words = 1u + 3u * rooms[size];
     uint32_t taken = lists->free_leaves[size];
     if (taken != LIST_EMPTY) {
-        lists->free_leaves[size] = lists_leaf(lists, taken)->next_free;
+        lists->free_leaves[size] = lists_leaf(lists, taken)->spots[0];
     } else {
         if (lists->used + words > LISTS_CHUNK_WORDS) { /* what the last chunk has left stays unused */
             must(lists->chunk_count < LIST_IS_DIRECTORY / LISTS_CHUNK_WORDS);
@@ -59,7 +59,7 @@ static void leaf_give(struct lists *lists, uint32_t given)
 {
     struct leaf *leaf = lists_leaf(lists, given);
     int size = size_for(leaf->room);
-    leaf->next_free = lists->free_leaves[size];
+    leaf->spots[0] = lists->free_leaves[size];
     lists->free_leaves[size] = given;
 }
 

@@ -22,8 +22,7 @@
 
 struct leaf {
     uint16_t count, room;
-    uint32_t next_free;
-    uint32_t spots[]; /* `room` of them, then as many summaries, then as many organisations' slots */
+    uint32_t spots[]; /* `room` of them (in a free leaf the first is the next free one), then as many summaries, then as many organisations' slots */
 };
 
 static inline uint32_t *leaf_summaries(struct leaf *leaf)

@@ -53,7 +53,7 @@ int sqlite_open(const char *path, bool is_writer, sqlite3 **db, struct failure *
     const char *settings = is_writer ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
                                        "PRAGMA wal_autocheckpoint = 0; PRAGMA secure_delete = ON; "
                                        "PRAGMA cell_size_check = ON; "
-                                       "PRAGMA cache_size = -65536"
+                                       "PRAGMA cache_size = -16384"
                                      : "PRAGMA query_only = ON; PRAGMA cell_size_check = ON";
     if (sqlite_run(*db, settings, failure) == 0)
         return 0;

@@ -31,14 +31,20 @@ static double normal(struct workload *w)
 
 bool workload_init(struct workload *w, const char *box, uint32_t orgs, uint64_t seed, int64_t now)
 {
-    bool is_huizhou = strcmp(box, "huizhou") == 0;
+    static const struct {
+        const char *name;
+        double lat_low, lat_high, lon_low, lon_high;
+    } boxes[] = {{"huizhou", 22.50, 23.95, 113.80, 115.50}, {"national", 20, 45, 98, 122}, {"city", 23.0, 23.2, 114.3, 114.5}};
+    size_t at = 0;
     *w = (struct workload){.state = hash64(seed + 1), .orgs = orgs, .now = now};
-    if (!is_huizhou && strcmp(box, "national") != 0)
+    while (at < ARRAY_LEN(boxes) && strcmp(box, boxes[at].name) != 0)
+        at++;
+    if (at == ARRAY_LEN(boxes))
         return false;
-    w->lat_low = is_huizhou ? 22.50 : 20;
-    w->lat_high = is_huizhou ? 23.95 : 45;
-    w->lon_low = is_huizhou ? 113.80 : 98;
-    w->lon_high = is_huizhou ? 115.50 : 122;
+    w->lat_low = boxes[at].lat_low;
+    w->lat_high = boxes[at].lat_high;
+    w->lon_low = boxes[at].lon_low;
+    w->lon_high = boxes[at].lon_high;
     w->centre_count = orgs / 40 + 1;
     w->centres = must_alloc(w->centre_count, 2 * sizeof(double));
     for (uint32_t i = 0; i < w->centre_count; i++) {
@@ -102,6 +108,11 @@ struct org_request workload_org(struct workload *w)
     r.capacity = 1 + below(w, 40);
     for (uint32_t i = 0, n = 1 + below(w, 5); i < n; i++)
         skillset_add(&r.skills, any_skill(w));
+    if (w->hostile == HOSTILE_RARE) { /* the last skill is one organisation's alone */
+        r.skills.bits[0] &= ~(UINT64_C(1) << (WORKLOAD_SKILLS - 1));
+        skillset_add(&r.skills, w->drawn == w->orgs / 2 ? WORKLOAD_SKILLS - 1 : 0);
+    }
+    w->drawn++;
     any_week(w, &r.week);
     return r;
 }
@@ -120,6 +131,13 @@ struct order_request workload_order(struct workload *w)
     r.ends_at = r.starts_at + HALF_HOUR_MS;
     r.minutes = 30;
     r.headcount = 1 + below(w, 6);
+    if (w->hostile == HOSTILE_NOBODY)
+        r.headcount = 41;
+    if (w->hostile == HOSTILE_RARE) {
+        r.category = WORKLOAD_SKILLS - 1;
+        r.skills = (struct skillset){{0}};
+        skillset_add(&r.skills, r.category);
+    }
     return r;
 }
 

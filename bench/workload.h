@@ -5,7 +5,10 @@
  * 1..40; 1..5 of 64 skills with weight 1/(s + 1)^1.1; a quarter each of weekdays 9-17, evenings 18-21,
  * weekends 8-20, and every day 8-20 with half of the slots missing. Orders: the same centres with 0.03
  * degrees; one skill, 20 % two; one half-hour slot between 8:00 and 21:00 of one of the coming 60 days;
- * headcount 1..6. */
+ * headcount 1..6.
+ *
+ * Hostile variants: a box `city` of 20 km with everybody in it; `rare`: all orders want a skill that one
+ * organisation has; `nobody`: all orders want one person more than any organisation has. */
 #ifndef PAIDAN_WORKLOAD_H
 #define PAIDAN_WORKLOAD_H
 
@@ -14,8 +17,12 @@
 #define WORKLOAD_SKILLS 64
 #define WORKLOAD_REGION 1111 /* the one village there is, of town 111, county 11, city 1 */
 
+enum workload_hostile { HOSTILE_NOT, HOSTILE_RARE, HOSTILE_NOBODY };
+
 struct workload {
     uint64_t state;
+    enum workload_hostile hostile;
+    uint32_t drawn; /* organisations so far */
     double lat_low, lat_high, lon_low, lon_high;
     uint32_t orgs, centre_count;
     double *centres; /* lat, lon */
@@ -23,7 +30,7 @@ struct workload {
     int64_t now;
 };
 
-/* `box` is huizhou or national; false: neither. */
+/* `box` is huizhou, national or city; false: none of them. */
 bool workload_init(struct workload *w, const char *box, uint32_t orgs, uint64_t seed, int64_t now);
 void workload_fini(struct workload *w);
 struct org_request workload_org(struct workload *w); /* the next one; skill s has bit s */

@@ -30,7 +30,7 @@ STORE := $(call objects,store)
 PROTO := $(filter-out $(MAINS),$(call objects,proto))
 
 .DEFAULT_GOAL := all
-.PHONY: all deps run demo test check asan tsan clang purity docs format clean help
+.PHONY: all deps run demo test check asan tsan clang purity bench bench-peers docs format clean help
 
 all: deps ## build everything (installs missing packages first)
 	@$(MAKE) --no-print-directory programs
@@ -90,6 +90,21 @@ clang: ## build everything with clang, warnings as errors
 purity: programs ## prove the engine pure and the arrows one-way
 	@sh tests/purity.sh $(BUILD)
 
+PEERS := rtree sqlite_rtree redis_geo postgis beanstalk sqlite_rows assign_lemon
+PEER_PACKAGES := g++ libboost-dev libpq-dev liblemon-dev postgresql-15-postgis-3 beanstalkd gnuplot-nox
+
+bench: all ## measure paidan: tables and plots into build/bench (half an hour)
+	@sh bench/run.sh $(BUILD)
+
+bench-peers: all ## the same beside its peers, installed from Debian
+	@sh tests/deps.sh $(PEER_PACKAGES)
+	@$(MAKE) --no-print-directory $(PEERS:%=$(BUILD)/peers/%)
+	@sh bench/run.sh $(BUILD) peers
+
+$(BUILD)/peers/%: bench/peers/%.cpp bench/peers/world.hpp bench/peers/tries.hpp
+	@mkdir -p $(@D)
+	$(CXX) -O2 -march=native -std=c++17 -Wall -Wno-deprecated-declarations -I$(shell pg_config --includedir) $< -o $@ -pthread -lsqlite3 -lhiredis -lpq
+
 docs: $(BUILD)/paidand ## write proto/PROTOCOL.md and conf/paidan.conf from the tables
 	$(BUILD)/paidand --protocol > proto/PROTOCOL.md
 	$(BUILD)/paidand --sample > conf/paidan.conf
@@ -101,6 +116,6 @@ clean: ## remove what was built
 	rm -rf build build-asan build-tsan build-clang
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -15,6 +15,8 @@ int bench_race(int argc, char **argv);
 int bench_wire(int argc, char **argv);
 int bench_import(int argc, char **argv);
 int bench_start(int argc, char **argv);
+int bench_surge(int argc, char **argv);
+int bench_instance(int argc, char **argv);
 int bench_world(int argc, char **argv);
 
 uint64_t bench_now_ns(void); /* monotonic */

@@ -36,6 +36,8 @@ static int usage(FILE *out)
         "  import [--organisations N] [--box …]     1,350,000 organisations into a running daemon\n"
         "  start [--organisations N] [--orders N]   the same and open orders, then a restart\n"
         "      commands that start a daemon: --data FOLDER to put it in, --keep to leave it there\n"
+        "  surge [--seeds N]   residents left without help after a storm: one by one, and assigned together\n"
+        "  instance --out FILE [--kind even|clustered] [--size N] [--seed N]   for assign\n"
         "  world --out FOLDER [--organisations N] [--orders N] [--box …] [--seed N] [--limit K]\n"
         "      the workload as text for peers: orgs.tsv, orders.tsv, and our answers, nearest first\n"
         "  assign FILE\n"
@@ -114,7 +116,8 @@ int main(int argc, char **argv)
         int (*run)(int argc, char **argv);
     } commands[] = {{"generate", bench_generate}, {"match", bench_match}, {"assign", bench_assign},
                     {"lifecycle", bench_lifecycle}, {"world", bench_world}, {"race", bench_race},
-                    {"wire", bench_wire}, {"import", bench_import}, {"start", bench_start}};
+                    {"wire", bench_wire}, {"import", bench_import}, {"start", bench_start},
+                    {"surge", bench_surge}, {"instance", bench_instance}};
     for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 2, argv + 2);

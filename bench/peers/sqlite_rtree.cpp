@@ -80,9 +80,9 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < most; i++)
             found.push_back(near[i].second);
     };
-    if (!compare("SQLite R*Tree", w, 2000, find))
+    if (!compare("SQLite R*Tree", w, 500, find))
         return 1;
-    measure("SQLite R*Tree", w, 20000, find);
+    measure("SQLite R*Tree", w, 2000, find);
     sqlite3_finalize(query);
     sqlite3_close(db);
     return 0;

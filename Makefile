@@ -93,7 +93,7 @@ purity: programs ## prove the engine pure and the arrows one-way
 PEERS := rtree sqlite_rtree redis_geo postgis beanstalk sqlite_rows assign_lemon
 PEER_PACKAGES := g++ libboost-dev libpq-dev liblemon-dev postgresql-15-postgis-3 beanstalkd gnuplot-nox
 
-bench: all ## measure paidan: tables and plots into build/bench (half an hour)
+bench: all ## measure paidan: tables and plots into build/figures (six minutes)
 	@sh bench/run.sh $(BUILD)
 
 bench-peers: all ## the same beside its peers, installed from Debian

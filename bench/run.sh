@@ -1,10 +1,10 @@
 #!/bin/sh
 # Runs the figures of bench/README.md. usage: run.sh BUILD [peers]
-# Lines of JSON go to BUILD/bench/figures.jsonl, each with the command that made it; plots beside them.
+# Lines of JSON go to BUILD/figures/figures.jsonl, each with the command that made it; plots beside them.
 set -eu
 build=$1
 with_peers=${2:-}
-out=$build/bench
+out=$build/figures
 bench=$build/paidan-bench
 here=$(dirname "$0")
 mkdir -p "$out"
@@ -20,6 +20,7 @@ stop_servers() { for pid in $servers; do kill "$pid" 2>/dev/null || true; done; 
 figure() {
     say "$*"
     line=$("$@") || { say "failed: $*"; return 0; }
+    line=$(printf "%s" "$line" | tr "\n" " ")
     printf '{"command": "%s", "figure": %s}\n' "$(echo "$*" | sed "s|$build/||g; s|$work|FOLDER|g")" "$line" >>"$out/figures.jsonl"
 }
 
@@ -60,15 +61,15 @@ if [ -n "$with_peers" ]; then
     for size in 10000 100000 1350000; do
         box=huizhou
         [ $size = 1350000 ] && box=national
-        "$bench" world --organisations $size --box $box --orders 100000 --out "$work/world"
-        median_of_three "$peers/rtree" "$work/world"
-        [ $size = 1350000 ] || figure "$peers/sqlite_rtree" "$work/world"
+        "$bench" world --organisations $size --box $box --orders 100000 --out "$work/world-$size"
+        median_of_three "$peers/rtree" "$work/world-$size"
+        [ $size = 1350000 ] || figure "$peers/sqlite_rtree" "$work/world-$size"
         if [ $size = 10000 ]; then
             redis-server --port 0 --unixsocket "$work/redis" --save "" >/dev/null & servers="$servers $!"
             sleep 1
-            figure "$peers/redis_geo" "$work/world" "$work/redis"
+            figure "$peers/redis_geo" "$work/world-$size" "$work/redis"
             sh "$here/peers/postgis.sh" "$work/pg" start
-            figure "$peers/postgis" "$work/world" "host=$work/pg user=postgres dbname=postgres"
+            figure "$peers/postgis" "$work/world-$size" "host=$work/pg user=postgres dbname=postgres"
             sh "$here/peers/postgis.sh" "$work/pg" stop
         fi
     done

@@ -16,6 +16,10 @@ def main():
     sizes = {}
     loads = []
     for command, figures in groups.items():
+        if isinstance(figures[0], list):
+            for row in figures[0]:
+                print("| `%s` | %s |" % (command, ", ".join(show(k, v) for k, v in row.items())))
+            continue
         merged = {}
         for key, value in figures[0].items():
             if isinstance(value, (int, float)) and not isinstance(value, bool):

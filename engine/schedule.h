@@ -24,14 +24,22 @@ static inline bool week_has(const struct week *week, int half_hour)
     return (week->bits[half_hour / 64] >> (half_hour % 64) & 1) != 0;
 }
 
+/* The `count` half-hours from one of the week on, 1 to 64 of them; Monday follows on Sunday. */
+static inline uint64_t week_bits(const struct week *week, uint32_t from, uint32_t count)
+{
+    uint32_t left = WEEK_HALF_HOURS - from; /* until the week begins again */
+    uint64_t bits = week->bits[from / 64] >> from % 64;
+    if (from % 64 != 0 && from / 64 + 1 < sizeof week->bits / sizeof *week->bits)
+        bits |= week->bits[from / 64 + 1] << (64 - from % 64);
+    if (left < count)
+        bits |= week->bits[0] << left;
+    return bits & (~UINT64_C(0) >> (64 - count));
+}
+
 /* The 48 half-hours of one day, Monday being 0. */
 static inline uint64_t week_day(const struct week *week, int day)
 {
-    int from = day * HALF_HOURS_A_DAY;
-    uint64_t bits = week->bits[from / 64] >> from % 64;
-    if (from % 64 > 64 - HALF_HOURS_A_DAY)
-        bits |= week->bits[from / 64 + 1] << (64 - from % 64);
-    return bits & ((UINT64_C(1) << HALF_HOURS_A_DAY) - 1);
+    return week_bits(week, (uint32_t)day * HALF_HOURS_A_DAY, HALF_HOURS_A_DAY);
 }
 
 /* Reads a schedule of `len` bytes; false, with the place of the fault in *error_at, when it is not one. */

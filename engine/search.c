@@ -13,10 +13,12 @@ struct search {
     struct search_memory *m;
     const struct want *want;
     struct best best;
-    bool is_single; /* the window allows one start only, and the half-hours asked lie in one week */
-    int64_t only_start, first, last; /* the half-hours that it touches */
-    uint32_t words[2];
-    uint64_t masks[2];
+    bool is_short; /* the window's starts are few and even: bits of the week tell which are open */
+    int64_t only_start;          /* where it allows one start only, else 0 */
+    int64_t first;               /* half-hour of the first start */
+    uint32_t week_bit, span;     /* the same in the week; half-hours from it to the end of the last start's */
+    uint32_t length;             /* half-hours that a service touches */
+    uint64_t starts;             /* those allowed, bit 0 is the first */
     uint32_t summary;   /* bits that it must have in the index */
     uint32_t least;     /* people that an organisation must have free */
     uint32_t rest_most; /* weighted: what the parts of the score other than proximity sum up to at most */
@@ -145,26 +147,51 @@ static void sift_directory(struct search_memory *m, uint32_t at, const struct di
     }
 }
 
+/* The window's starts at which the organisation's week is open throughout. */
+static uint64_t open_starts(const struct search *s, const struct org *org)
+{
+    uint64_t run = week_bits(&org->week, s->week_bit, s->span);
+    for (uint32_t known = 1; known < s->length;) { /* bit i: open from i on for `known` half-hours */
+        uint32_t step = known < s->length - known ? known : s->length - known;
+        run &= run >> step;
+        known += step;
+    }
+    return run & s->starts;
+}
+
 /* What one look at the hot cache line tells. False: it does not fit; true: it may. */
 static bool may_fit(const struct search *s, const struct org *org)
 {
     if (!org->is_on_duty || org->is_suspended || org->type == ORG_SUPPORT || org->capacity < s->least)
         return false;
-    if (!s->is_single || org->has_dates)
-        return true;
-    return (~org->week.bits[s->words[0]] & s->masks[0]) == 0 &&
-           (~org->week.bits[s->words[1]] & s->masks[1]) == 0;
+    return !s->is_short || org->has_dates || open_starts(s, org) != 0;
 }
 
-/* The fewest people that are free at the only start. */
-static uint32_t free_at_start(const struct search *s, const struct org *org)
+/* The fewest people that are free while a service that begins at a half-hour lasts. */
+static uint32_t free_from(const struct search *s, const struct org *org, int64_t half_hour)
 {
     uint32_t fewest = org->capacity;
-    for (int64_t i = s->first; org->more != NULL && i <= s->last; i++) {
+    for (int64_t i = half_hour; org->more != NULL && i < half_hour + s->length; i++) {
         uint32_t people = match_free(s->e, s->want, org, i);
         fewest = people < fewest ? people : fewest;
     }
     return fewest;
+}
+
+/* The earliest open start at which the people are free; false when there is none. */
+static bool take_start(const struct search *s, const struct org *org, struct candidate *c)
+{
+    for (uint64_t starts = open_starts(s, org); starts != 0; starts &= starts - 1) {
+        int64_t half_hour = s->first + __builtin_ctzll(starts);
+        uint32_t people = free_from(s, org, half_hour);
+        if (people < s->least)
+            continue;
+        c->start_at = s->only_start != 0 ? s->only_start : calendar_instant(&s->e->calendar, half_hour);
+        c->people = s->want->people < people ? s->want->people : people;
+        c->free = people < org->capacity ? match_free(s->e, s->want, org, half_hour) : people;
+        return true;
+    }
+    return false;
 }
 
 /* Whether it reaches the place, and, once k are found, is no farther than the worst of them. */
@@ -196,26 +223,18 @@ static bool is_promising(const struct search *s, const struct org *org, struct c
     return !best_is_full(&s->best) || c->score >= best_worst(&s->best)->score;
 }
 
-/* Whether an organisation that may_fit() fits, where one start only is left and no date is special.
- * Its bookings lie farthest away in memory, so the score is first asked for as if it had none. */
+/* Whether an organisation that may_fit() fits, where bits tell when it is open. Its bookings lie
+ * farthest away in memory, so the score is first asked for as if it had none. */
 static bool fits_plainly(const struct search *s, const struct org *org, struct candidate *c)
 {
     bool by_score = s->best.rank == RANK_SCORE;
     c->org = org->id;
     c->score = 0;
-    c->start_at = s->only_start;
     c->free = org->capacity;
     if (match_standing(s->e, s->want, org) != MISFIT_NONE || !is_near(s, org, c) ||
-        (by_score && !is_promising(s, org, c)))
+        (by_score && !is_promising(s, org, c)) || !take_start(s, org, c))
         return false;
-    uint32_t people = free_at_start(s, org);
-    if (people < s->least)
-        return false;
-    c->people = s->want->people < people ? s->want->people : people;
-    if (people == org->capacity)
-        return true;
-    c->free = match_free(s->e, s->want, org, s->first);
-    return !by_score || is_promising(s, org, c);
+    return !by_score || c->free == org->capacity || is_promising(s, org, c);
 }
 
 /* Whether it fits by the definition. */
@@ -230,7 +249,7 @@ static bool fits(const struct search *s, const struct org *org, struct candidate
 static void try_org(struct search *s, uint32_t slot, const struct org *org)
 {
     struct candidate candidate;
-    bool is_plain = s->is_single && !s->has_history && !org->is_youth && !org->has_dates;
+    bool is_plain = s->is_short && !s->has_history && !org->is_youth && !org->has_dates;
     if (!(is_plain ? fits_plainly(s, org, &candidate) : fits(s, org, &candidate)))
         return;
     candidate.org_slot = slot;
@@ -258,7 +277,7 @@ static void try_together(struct search *s, uint32_t *slots, uint32_t count)
         orgs[left] = org;
         slots[left++] = slots[i];
     }
-    for (uint32_t i = 0; i < left && s->is_single; i++)
+    for (uint32_t i = 0; i < left && s->is_short; i++)
         diary_prefetch_page(orgs[i]->more, s->first);
     for (uint32_t i = 0; i < left; i++)
         try_org(s, slots[i], orgs[i]);
@@ -366,8 +385,9 @@ static void search_everywhere(struct search *s)
     }
 }
 
-/* Looks once at the window: most orders leave one start, and then a mask tells who is open. */
-static void prepare_single(struct search *s)
+/* Looks once at the window. Where its starts lie on half-hours, or there is one only, and all of them
+ * within 64 half-hours, a few bits of an organisation's week tell when it is open. */
+static void prepare_window(struct search *s)
 {
     const struct want *want = s->want;
     const struct calendar *calendar = &s->e->calendar;
@@ -375,23 +395,23 @@ static void prepare_single(struct search *s)
     int64_t first = calendar_half_hour(calendar, walk.from);
     int64_t last = calendar_half_hour(calendar, walk.from + walk.length_ms - 1);
     int64_t next = calendar_instant(calendar, first + 1); /* the start that would be tried next */
-    if (walk.from + walk.length_ms > walk.ends_at || next + walk.length_ms <= walk.ends_at ||
-        (want->waived & WAIVE_SCHEDULE) != 0 || last - first >= 64)
+    int64_t spare = walk.ends_at - walk.length_ms - walk.from;
+    bool is_single = next + walk.length_ms > walk.ends_at;
+    bool is_even = calendar_instant(calendar, first) == walk.from;
+    int64_t starts = is_single ? 1 : spare / HALF_HOUR_MS + 1;
+    if (spare < 0 || first < 0 || (!is_single && !is_even) || starts + last - first > 64 ||
+        (want->waived & WAIVE_SCHEDULE) != 0)
         return;
-    int64_t week_bit = calendar_weekday((int32_t)(first / HALF_HOURS_A_DAY)) * HALF_HOURS_A_DAY +
-                       first % HALF_HOURS_A_DAY;
-    if (first < 0 || week_bit + last - first >= WEEK_HALF_HOURS)
-        return;
-    s->is_single = true;
-    s->only_start = walk.from;
+    s->is_short = true;
+    s->only_start = is_single ? walk.from : 0;
     s->first = first;
-    s->last = last;
-    s->words[0] = s->words[1] = (uint32_t)week_bit / 64;
-    for (int64_t bit = week_bit; bit <= week_bit + last - first; bit++) {
-        s->words[1] = (uint32_t)bit / 64;
-        s->masks[s->words[1] != s->words[0]] |= UINT64_C(1) << bit % 64;
-        s->summary |= summary_of_time((uint32_t)bit);
-    }
+    s->week_bit = (uint32_t)(calendar_weekday((int32_t)(first / HALF_HOURS_A_DAY)) * HALF_HOURS_A_DAY +
+                             first % HALF_HOURS_A_DAY);
+    s->length = (uint32_t)(last - first + 1);
+    s->span = (uint32_t)(starts + last - first);
+    s->starts = ~UINT64_C(0) >> (64 - starts);
+    for (uint32_t i = 0; is_single && i < s->length; i++)
+        s->summary |= summary_of_time((s->week_bit + i) % WEEK_HALF_HOURS);
 }
 
 static void prepare_rest(struct search *s)
@@ -419,7 +439,7 @@ static void begin(struct search *s, enum rank rank, uint32_t limit, struct candi
     s->least = s->want->people_min < s->want->people ? s->want->people_min : s->want->people;
     s->has_history = s->want->order != NULL && s->want->order->first_offer != SLOT_NONE;
     s->summary = SUMMARY_SERVES | summary_of_people(s->least);
-    prepare_single(s);
+    prepare_window(s);
     prepare_rest(s);
 }
 

@@ -85,6 +85,81 @@ START_TEST(files_are_matched)
 }
 END_TEST
 
+/* A file with one fault in its second line: what must be named. */
+static const struct {
+    const char *orgs, *orders, *says;
+} faults[] = {
+    {"id,lat,lon,skills\n1,23,114,cook\n2,95,114,cook\n", "ref,lat,lon,category\na,23,114,cook\n",
+     "orgs.csv:3: lat: not a number from -90 to 90"},
+    {"id,lat,lon,skills,schedule\n1,23,114,cook,mon 9-17\n", "ref,lat,lon,category\na,23,114,cook\n",
+     "orgs.csv:2: schedule: "},
+    {"id,lat,lon,skills,capacity\n1,23,114,cook,x\n", "ref,lat,lon,category\na,23,114,cook\n",
+     "orgs.csv:2: capacity: not a number from 1 to 100000"},
+    {"id,lat,lon,skills\n1,23,114,\n", "ref,lat,lon,category\na,23,114,cook\n", "orgs.csv:2: skills: at least one"},
+    {"id,lat,lon,skills\n1,23,114,cook\n", "ref,lat,lon,category,starts_at\na,23,114,cook,soon\n",
+     "orders.csv:2: starts_at: not a time"},
+    {"id,lat,lon,skills\n1,23,114,cook\n", "ref,lat,lon,category,minutes\na,23,114,cook,0\n",
+     "orders.csv:2: minutes: not a number from 1 to 1440"},
+    {"id,lat,lon,skills\n1,23,114,cook\n", "ref,lat,lon,category\na,23,114,\n", "orders.csv:2: category: "},
+};
+
+START_TEST(a_faulty_line_is_named_with_its_column)
+{
+    char directory[64];
+    char path[100];
+    char arguments[400];
+    char said[4000];
+    make_directory(directory);
+    snprintf(path, sizeof path, "%s/orgs.csv", directory);
+    write_file(path, faults[_i].orgs);
+    snprintf(path, sizeof path, "%s/orders.csv", directory);
+    write_file(path, faults[_i].orders);
+    snprintf(arguments, sizeof arguments, "match --organisations %s/orgs.csv --orders %s/orders.csv", directory, directory);
+    ck_assert_int_eq(bench(arguments, said, sizeof said), EX_DATAERR);
+    ck_assert_msg(strstr(said, faults[_i].says) != NULL, "%s", said);
+    remove_directory(directory);
+}
+END_TEST
+
+/* Every command of the figures, small: what it must say, or that it refuses nonsense. */
+static const struct {
+    const char *arguments, *says;
+    int code;
+} commands[] = {
+    {"match --organisations 2000 --orders 500 --mixed --json", "\"matches_per_s\": ", 0},
+    {"match --organisations 2000 --orders 200 --hostile rare --json", "\"matches_per_s\": ", 0},
+    {"match --organisations 2000 --orders 200 --hostile nobody --json", "\"nobody\": 1.0000", 0},
+    {"match --organisations 3000 --orders 200 --box city --rank distance", "matches/s", 0},
+    {"match --hostile kind", "--hostile", EX_USAGE},
+    {"match --box moon", "--box", EX_USAGE},
+    {"match --limit 0", "--limit", EX_USAGE},
+    {"match --limit x", "--limit must be a number", EX_USAGE},
+    {"lifecycle --organisations 300 --seconds 1 --connections 2 --pipeline 32 --rate 500 --json", "\"rate\": 500", 0},
+    {"lifecycle --connections 0", "--connections", EX_USAGE},
+    {"race --organisations 300 --headcount 7 --connections 5 --json", "\"accepted\": 7, \"covered\": 293, \"other\": 0", 0},
+    {"race --headcount 20001", "--headcount", EX_USAGE},
+    {"wire --seconds 1 --json", "\"refused\": 0", 0},
+    {"wire --match --organisations 300 --seconds 1 --json", "\"refused\": 0", 0},
+    {"wire --pipeline 0", "--pipeline", EX_USAGE},
+    {"import --organisations 2500 --json", "\"import_per_s\": ", 0},
+    {"start --organisations 500 --orders 300 --json", "\"start_s\": ", 0},
+    {"surge --seeds 1 --json", "\"left_together\": ", 0},
+    {"surge --seeds 0", "--seeds", EX_USAGE},
+    {"instance --size 0 --out /dev/null", "--size", EX_USAGE},
+    {"instance --kind clustered --size 50 --out /dev/stdout", "50 50", 0},
+    {"world", "--out", EX_USAGE},
+    {"dance", "usage: paidan-bench", EX_USAGE},
+};
+
+START_TEST(a_command_says_its_figure_or_its_fault)
+{
+    char said[8000];
+    int code = bench(commands[_i].arguments, said, sizeof said);
+    ck_assert_msg(code == commands[_i].code && strstr(said, commands[_i].says) != NULL, "%s: %d %s",
+                  commands[_i].arguments, code, said);
+}
+END_TEST
+
 START_TEST(generated_data_are_the_same_for_the_same_seed)
 {
     char said[2000];
@@ -115,6 +190,8 @@ Suite *suite_bench(void)
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, an_assignment_is_read_and_solved, 0, (int)ARRAY_LEN(instances));
     tcase_add_test(t, files_are_matched);
+    tcase_add_loop_test(t, a_faulty_line_is_named_with_its_column, 0, (int)ARRAY_LEN(faults));
+    tcase_add_loop_test(t, a_command_says_its_figure_or_its_fault, 0, (int)ARRAY_LEN(commands));
     tcase_add_test(t, generated_data_are_the_same_for_the_same_seed);
     tcase_add_test(t, whole_lives_are_counted);
     suite_add_tcase(s, t);

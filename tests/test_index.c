@@ -42,7 +42,9 @@ static struct order_request any_order(const struct engine *e, struct random *r)
         o.lon = -1799990000;
     o.is_remote = draw(r, 20) == 0;
     o.starts_at = MONDAY_9 + (int64_t)draw(r, 7 * 48) * 30 * MINUTE;
-    o.ends_at = o.starts_at + HOUR * (1 + (int64_t)draw(r, 12));
+    o.starts_at += draw(r, 4) == 0 ? 7 * MINUTE : 0; /* off the half-hour */
+    o.minutes = 15 * (1 + (uint32_t)draw(r, 8));
+    o.ends_at = o.starts_at + o.minutes * MINUTE + 30 * MINUTE * (int64_t)draw(r, draw(r, 5) == 0 ? 200 : 12);
     o.headcount = 1 + (uint32_t)draw(r, 5);
     o.people_min = 1 + (uint32_t)draw(r, o.headcount);
     return o;

@@ -10,8 +10,8 @@ static inline __attribute__((always_inline)) void sift(const struct index_part *
     for (uint32_t i = 0; i < count; i++) {
         struct index_bound bound = index_spot_bound(&part, spots[i]);
         out->squares[i] = bound.square;
-        is_in[i] = index_bound_holds(bound) & index_spot_belongs(&part, spots[i]) &
-                   ((summaries[i] & part.summary) == part.summary);
+        int has_all = (summaries[i] & part.summary) == part.summary;
+        is_in[i] = (uint8_t)((int)index_bound_holds(bound) & (int)index_spot_belongs(&part, spots[i]) & has_all);
     }
     uint32_t left = 0;
     for (uint32_t i = 0; i < count; i++) {

@@ -6,7 +6,7 @@ bad=0
 say() { echo "purity: $*" >&2; bad=1; }
 
 # The engine's objects may want nothing from outside but libc's pure part (and the sanitizers' hooks).
-allowed='^(malloc|calloc|realloc|free|abort|memcpy|memmove|memset|memcmp|strlen|strcmp|llabs|labs|aligned_alloc|qsort|__cpu_model|__cpu_indicator_init|__popcountdi2|__stack_chk_fail|__mem(cpy|move|set)_chk|_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|tsan|sanitizer)_.*|__tls_get_addr)$'
+allowed='^(malloc|calloc|realloc|free|abort|memcpy|memmove|memset|memcmp|strlen|strcmp|llabs|labs|aligned_alloc|qsort|__cpu_model|__cpu_indicator_init|__popcountdi2|bcmp|__stack_chk_fail|__mem(cpy|move|set)_chk|_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|tsan|sanitizer)_.*|__tls_get_addr)$'
 defined=$(nm --defined-only -A "$build"/engine/*.o | awk '{print $NF}' | sort -u)
 wanted=$(nm -u "$build"/engine/*.o | awk 'NF==2 && $1=="U" {print $2}' | sort -u)
 for name in $wanted; do

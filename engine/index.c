@@ -308,6 +308,7 @@ static struct index_part part_of_level(const struct index *index, const struct i
         .level = level - LEVEL_MIN,
         .east = edge < 89 * (int64_t)DEGREE ? index->east[edge / DEGREE + 1] : 0,
         .summary = q->summary,
+        .any = q->any,
         .percent_q8 = (int32_t)((q->reach_percent * 256 + 99) / 100),
         .most = most < REACH_UNITS_MAX ? (int32_t)most : REACH_UNITS_MAX,
     };

@@ -64,7 +64,7 @@ struct index_query {
     int32_t lat, lon;
     uint32_t reach_percent;
     uint64_t most_mm; /* no farther, whatever the reach; UINT64_MAX is no limit */
-    uint32_t summary; /* the bits that an organisation must have */
+    uint32_t summary, any; /* the bits that an organisation must have; at least one of these */
     const struct skillset *skills;
 };
 
@@ -75,7 +75,7 @@ struct index_part {
     bool is_odd; /* spots mean nothing here: everybody in it may reach */
     int32_t lat, lon, east;
     int32_t percent_q8, most; /* the widening, rounded up; the cap on reach */
-    uint32_t summary;
+    uint32_t summary, any;
     int32_t lat_from, lat_to, lon_from, lon_to; /* spots outside belong to another part */
 };
 

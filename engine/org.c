@@ -57,6 +57,7 @@ uint32_t org_rating(const struct org *org)
 void org_bound(struct engine *e, const struct org *org)
 {
     uint32_t rating = org_rating(org);
+    e->has_homes |= org->region_slot != SLOT_NONE;
     e->most_rating = rating > e->most_rating ? rating : e->most_rating;
     e->most_activity = org->tally.activity > e->most_activity ? org->tally.activity : e->most_activity;
 }

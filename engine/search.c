@@ -19,7 +19,7 @@ struct search {
     uint32_t week_bit, span;     /* the same in the week; half-hours from it to the end of the last start's */
     uint32_t length;             /* half-hours that a service touches */
     uint64_t starts;             /* those allowed, bit 0 is the first */
-    uint32_t summary;   /* bits that it must have in the index */
+    uint32_t summary, any; /* bits that it must have in the index; at least one of these */
     uint32_t least;     /* people that an organisation must have free */
     uint32_t rest_most; /* weighted: what the parts of the score other than proximity sum up to at most */
     uint32_t weights;
@@ -340,7 +340,7 @@ static void gather(struct search *s)
     struct index_query query = {.lat = s->want->lat, .lon = s->want->lon,
                                 .reach_percent = s->want->reach_percent,
                                 .most_mm = s->want->max_distance_mm, .skills = &s->want->skills,
-                                .summary = s->summary};
+                                .summary = s->summary, .any = s->any};
     uint32_t parts = index_parts(&s->e->index, &query, m->parts);
     for (uint32_t i = 0; i < parts; i++) {
         if ((m->parts[i].list & LIST_IS_DIRECTORY) != 0)
@@ -410,8 +410,11 @@ static void prepare_window(struct search *s)
     s->length = (uint32_t)(last - first + 1);
     s->span = (uint32_t)(starts + last - first);
     s->starts = ~UINT64_C(0) >> (64 - starts);
-    for (uint32_t i = 0; is_single && i < s->length; i++)
-        s->summary |= summary_of_time((s->week_bit + i) % WEEK_HALF_HOURS);
+    uint32_t parts = 0;
+    for (uint32_t i = 0; i < s->span; i++)
+        parts |= summary_of_time((s->week_bit + i) % WEEK_HALF_HOURS);
+    s->summary |= is_single ? parts : 0; /* open in all of them, or in some */
+    s->any = parts;
 }
 
 static void prepare_rest(struct search *s)
@@ -420,7 +423,7 @@ static void prepare_rest(struct search *s)
     s->weights = r->weight_proximity + r->weight_affinity + r->weight_activity + r->weight_rating +
                  r->weight_load + r->weight_fit;
     s->weights = s->weights != 0 ? s->weights : 1;
-    s->rest_most = r->weight_affinity * (s->want->person != 0 ? 1000u : 600u) +
+    s->rest_most = r->weight_affinity * ((s->want->person != 0 ? 400u : 0) + (s->e->has_homes ? 600u : 0)) +
                    r->weight_activity * s->e->most_activity + r->weight_rating * s->e->most_rating +
                    r->weight_load * 1000u + r->weight_fit * 1000u;
 }
@@ -439,6 +442,7 @@ static void begin(struct search *s, enum rank rank, uint32_t limit, struct candi
     s->least = s->want->people_min < s->want->people ? s->want->people_min : s->want->people;
     s->has_history = s->want->order != NULL && s->want->order->first_offer != SLOT_NONE;
     s->summary = SUMMARY_SERVES | summary_of_people(s->least);
+    s->any = SUMMARY_SERVES;
     prepare_window(s);
     prepare_rest(s);
 }

@@ -10,7 +10,7 @@ static inline __attribute__((always_inline)) void sift(const struct index_part *
     for (uint32_t i = 0; i < count; i++) {
         struct index_bound bound = index_spot_bound(&part, spots[i]);
         out->squares[i] = bound.square;
-        int has_all = (summaries[i] & part.summary) == part.summary;
+        int has_all = ((summaries[i] & part.summary) == part.summary) & ((summaries[i] & part.any) != 0);
         is_in[i] = (uint8_t)((int)index_bound_holds(bound) & (int)index_spot_belongs(&part, spots[i]) & has_all);
     }
     uint32_t left = 0;
@@ -59,6 +59,7 @@ AVX512 static void sift_avx512(const struct index_part *part, const uint32_t *sp
                                const uint32_t *summaries, uint32_t count, struct sifted *out)
 {
     const __m512i asked = _mm512_set1_epi32((int)part->summary);
+    const __m512i any = _mm512_set1_epi32((int)part->any);
     __m512i place = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     uint32_t left = 0;
     for (uint32_t i = 0; i < count; i += 16) {
@@ -77,6 +78,7 @@ AVX512 static void sift_avx512(const struct index_part *part, const uint32_t *sp
         reach = _mm512_min_epi32(reach, _mm512_set1_epi32(part->most));
         in &= _mm512_cmple_epu32_mask(square, _mm512_mullo_epi32(reach, reach));
         in &= _mm512_cmpeq_epi32_mask(_mm512_and_epi32(summary, asked), asked);
+        in &= _mm512_test_epi32_mask(summary, any);
         in &= within16(lat, part->lat_from, part->lat_to) & within16(lon, part->lon_from, part->lon_to);
         _mm512_storeu_si512(out->places + left, _mm512_maskz_compress_epi32(in, place));
         _mm512_storeu_si512(out->squares + left, _mm512_maskz_compress_epi32(in, square));

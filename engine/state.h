@@ -41,6 +41,7 @@ struct engine {
     uint32_t assign_waiting;
     struct search_memory search;
     uint32_t most_activity, most_rating; /* of any organisation so far: bounds on the score */
+    bool has_homes;                      /* some organisation has had a region of its own */
 
     /* effects */
     struct slots dirty_orders, dirty_offers, dirty_orgs, dirty_tallies, ended;

@@ -178,6 +178,7 @@ START_TEST(vector_instructions_sift_alike)
                                   .most = 1 + (int32_t)draw(&r, 4095), .lat_from = (int32_t)draw(&r, 2) * 512,
                                   .lat_to = 1536 + (int32_t)draw(&r, 2) * 512, .lon_to = 2048};
         part.summary = UINT32_C(1) << draw(&r, 32);
+        part.any = UINT32_C(7) << draw(&r, 32);
         sift_plain(&part, spots, summaries, count, &plain);
         chosen(&part, spots, summaries, count, &fast);
         ck_assert_uint_eq(plain.count, fast.count);

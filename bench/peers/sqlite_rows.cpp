@@ -15,7 +15,12 @@
 
 #include "world.hpp"
 
-using Row = std::vector<sqlite3_value *>;
+struct Cell {
+    int type; // SQLITE_INTEGER, SQLITE_TEXT or SQLITE_BLOB; anything else is NULL
+    sqlite3_int64 number;
+    std::string bytes;
+};
+using Row = std::vector<Cell>;
 
 struct Table {
     std::vector<Row> rows;
@@ -43,7 +48,10 @@ static Table read(sqlite3 *from, sqlite3 *to, const char *name, const char *orde
     while (sqlite3_step(query) == SQLITE_ROW) {
         Row row;
         for (int i = 0; i < columns; i++)
-            row.push_back(sqlite3_value_dup(sqlite3_column_value(query, i)));
+            row.push_back({sqlite3_column_type(query, i), sqlite3_column_int64(query, i),
+                           std::string(static_cast<const char *>(sqlite3_column_blob(query, i)) != nullptr
+                                           ? static_cast<const char *>(sqlite3_column_blob(query, i)) : "",
+                                       static_cast<size_t>(sqlite3_column_bytes(query, i)))});
         table.rows.push_back(row);
     }
     sqlite3_finalize(query);
@@ -56,8 +64,18 @@ static Table read(sqlite3 *from, sqlite3 *to, const char *name, const char *orde
 
 static void put(const Table &table, const Row &row)
 {
-    for (size_t i = 0; i < row.size(); i++)
-        sqlite3_bind_value(table.put, static_cast<int>(i) + 1, row[i]);
+    for (size_t i = 0; i < row.size(); i++) {
+        const Cell &cell = row[i];
+        int at = static_cast<int>(i) + 1;
+        if (cell.type == SQLITE_INTEGER)
+            sqlite3_bind_int64(table.put, at, cell.number);
+        else if (cell.type == SQLITE_TEXT)
+            sqlite3_bind_text(table.put, at, cell.bytes.data(), static_cast<int>(cell.bytes.size()), SQLITE_STATIC);
+        else if (cell.type == SQLITE_BLOB)
+            sqlite3_bind_blob(table.put, at, cell.bytes.data(), static_cast<int>(cell.bytes.size()), SQLITE_STATIC);
+        else
+            sqlite3_bind_null(table.put, at);
+    }
     if (sqlite3_step(table.put) != SQLITE_DONE) {
         fprintf(stderr, "sqlite_rows: %s\n", sqlite3_errmsg(sqlite3_db_handle(table.put)));
         exit(1);
@@ -84,7 +102,8 @@ int main(int argc, char **argv)
     sqlite3 *from, *to;
     remove((folder + "/alone.db").c_str());
     if (sqlite3_open_v2((folder + "/paidan.db").c_str(), &from, SQLITE_OPEN_READONLY, nullptr) != SQLITE_OK ||
-        sqlite3_open((folder + "/alone.db").c_str(), &to) != SQLITE_OK)
+        sqlite3_open_v2((folder + "/alone.db").c_str(), &to,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr) != SQLITE_OK)
         return 66;
     copy_schema(from, to);
     run(to, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 512; "
@@ -97,13 +116,13 @@ int main(int argc, char **argv)
     std::map<sqlite3_int64, size_t> order_at, tally_at;
     std::map<sqlite3_int64, std::vector<size_t>> events_of;
     for (size_t i = 0; i < orders.rows.size(); i++)
-        order_at[sqlite3_value_int64(orders.rows[i][0])] = i;
+        order_at[orders.rows[i][0].number] = i;
     for (size_t i = 0; i < tallies.rows.size(); i++)
-        tally_at[sqlite3_value_int64(tallies.rows[i][0])] = i;
+        tally_at[tallies.rows[i][0].number] = i;
     for (size_t i = 0; i < events.rows.size(); i++)
-        events_of[sqlite3_value_int64(events.rows[i][4])].push_back(i);
+        events_of[events.rows[i][4].number].push_back(i);
     auto first = [&](size_t i) {
-        sqlite3_int64 order = sqlite3_value_int64(offers.rows[i][1]);
+        sqlite3_int64 order = offers.rows[i][1].number;
         put(orders, orders.rows[order_at[order]]);
         put(offers, offers.rows[i]);
         for (size_t k = 0; k + 1 < events_of[order].size(); k++)
@@ -111,11 +130,11 @@ int main(int argc, char **argv)
         put(refs, refs.rows[i % refs.rows.size()]);
     };
     auto second = [&](size_t i) {
-        sqlite3_int64 order = sqlite3_value_int64(offers.rows[i][1]);
+        sqlite3_int64 order = offers.rows[i][1].number;
         put(orders, orders.rows[order_at[order]]);
         put(offers, offers.rows[i]);
         put(events, events.rows[events_of[order].back()]);
-        put(tallies, tallies.rows[tally_at[sqlite3_value_int64(offers.rows[i][2])]]);
+        put(tallies, tallies.rows[tally_at[offers.rows[i][2].number]]);
     };
     size_t count = offers.rows.size() / group * group;
     double began = now_s();

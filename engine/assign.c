@@ -50,8 +50,9 @@ static uint32_t heap_pop(struct search *s)
     return top;
 }
 
-/* Looks along the edges of a row that is reached at `reached`. */
-static void relax(struct search *s, uint32_t row, int64_t reached)
+/* Looks along the edges of a row that is reached at `reached`. A free column that is no farther is as
+ * near as any can be, and ends the search: it is returned, else ASSIGN_NONE. */
+static uint32_t relax(struct search *s, uint32_t row, int64_t reached)
 {
     for (uint64_t e = s->g->first[row]; e < s->g->first[row + 1]; e++) {
         uint32_t column = s->g->column[e];
@@ -63,25 +64,28 @@ static void relax(struct search *s, uint32_t row, int64_t reached)
             s->touched[s->touched_count++] = column;
         s->distance[column] = through;
         s->came_from[column] = row;
+        if (through == reached && s->row_of[column] == ASSIGN_NONE)
+            return column;
         if (s->place[column] == 0)
             s->place[column] = ++s->heap_count;
         heap_up(s, s->place[column], column);
     }
+    return ASSIGN_NONE;
 }
 
 /* The nearest free column from a row; ASSIGN_NONE when there is none. */
 static uint32_t shortest_path(struct search *s, uint32_t row)
 {
-    relax(s, row, 0);
-    while (s->heap_count != 0) {
+    uint32_t found = relax(s, row, 0);
+    while (found == ASSIGN_NONE && s->heap_count != 0) {
         uint32_t column = heap_pop(s);
         if (s->row_of[column] == ASSIGN_NONE)
             return column;
         s->is_settled[column] = true;
         s->settled[s->settled_count++] = column;
-        relax(s, s->row_of[column], s->distance[column]);
+        found = relax(s, s->row_of[column], s->distance[column]);
     }
-    return ASSIGN_NONE;
+    return found;
 }
 
 /* Moves the prices of what was settled, so that the path costs nothing in reduced costs. */

@@ -253,7 +253,7 @@ struct refusal dispatch_batch(struct engine *e, const struct command *c, int64_t
     uint32_t count = 0;
     collect_ready(e, region, slots, &count, &outcome->waiting);
     sort_slots(e, slots, count, spare);
-    struct plan plan = plan_make(e, slots, count, now, PLAN_TOGETHER);
+    struct plan plan = plan_make(e, slots, count, now, PLAN_BOUNDED);
     outcome->first = e->assignment_count;
     for (uint32_t i = 0; i < count; i++)
         if (plan.picks[i].org != 0)

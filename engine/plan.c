@@ -340,6 +340,27 @@ static struct plan_worth solve(struct planning *p, struct graph *g, bool is_high
     return worth;
 }
 
+/* Whether orders differ in their time only where they do not overlap, and in nothing else that counts:
+ * then no candidate that is not listed can change how many an organisation may take. */
+static bool are_alike(const struct planning *p)
+{
+    const struct want *any = &p->wants[0];
+    for (uint32_t i = 0; i < p->count; i++) {
+        const struct want *a = &p->wants[i];
+        struct walk x = walk_begin(p->e, a);
+        if (a->people != any->people || a->people_min < a->people ||
+            calendar_instant(x.calendar, x.half_hour + 1) + x.length_ms <= x.ends_at)
+            return false;
+        for (uint32_t j = 0; j < i; j++) {
+            struct walk y = walk_begin(p->e, &p->wants[j]);
+            bool is_same = x.from == y.from && x.length_ms == y.length_ms;
+            if (!is_same && x.from < y.from + y.length_ms + HALF_HOUR_MS && y.from < x.from + x.length_ms + HALF_HOUR_MS)
+                return false;
+        }
+    }
+    return true;
+}
+
 static void keep_better(struct plan *plan, struct candidate *picks, struct plan_worth worth)
 {
     if (!is_worth_more(&worth, &plan->worth))
@@ -350,8 +371,9 @@ static void keep_better(struct plan *plan, struct candidate *picks, struct plan_
 }
 
 /* The plan where orders compete. Only those that do get more than their first choice into the graph. */
-static void plan_together(struct planning *p, struct plan *plan)
+static void plan_together(struct planning *p, struct plan *plan, bool is_bounded)
 {
+    bool lists_all = is_bounded && !are_alike(p);
     plan->worth = (struct plan_worth){.score = 0};
     for (uint32_t row = 0; row < p->count; row++)
         plan->picks[row].org = 0;
@@ -359,16 +381,14 @@ static void plan_together(struct planning *p, struct plan *plan)
     struct candidate *high = must_alloc(p->count, sizeof *high);
     bool *is_short = must_alloc((size_t)p->count + 1, sizeof *is_short); /* any, then each */
     bool is_exact = false;
-    bool is_flexible = false;
     do {
         for (uint32_t row = 0; row < p->count; row++)
-            if (is_short[1 + row])
-                list_candidates(p, row, p->asked[row] * LISTED_MORE);
+            if (is_short[1 + row] || (lists_all && p->asked[row] < p->count))
+                list_candidates(p, row, lists_all ? p->count : p->asked[row] * LISTED_MORE);
         for (uint32_t row = 0; row <= p->count; row++)
             is_short[row] = false;
         struct graph graph = graph_make(p);
         is_exact = graph.is_exact && !graph.is_flexible;
-        is_flexible = graph.is_flexible;
         plan->bound = solve(p, &graph, true, high, is_short);
         solve(p, &graph, false, low, is_short);
         graph_fini(&graph);
@@ -380,8 +400,9 @@ static void plan_together(struct planning *p, struct plan *plan)
             low[row].org = 0;
         keep_better(plan, low, settle(p, low)); /* one by one */
     }
-    if (is_flexible && is_worth_more(&plan->worth, &plan->bound))
-        plan->bound = plan->worth; /* another start may score more than the first one did */
+    must(!is_exact || !is_bounded || !is_worth_more(&plan->worth, &plan->bound));
+    if (is_worth_more(&plan->worth, &plan->bound))
+        plan->bound = plan->worth; /* another start, or somebody not listed, may score more */
     free(low);
     free(high);
     free(is_short);
@@ -400,7 +421,7 @@ struct plan plan_make(struct engine *e, const uint32_t *slots, uint32_t count, i
     for (uint32_t row = 0; row < count; row++) {
         p.wants[row] = match_want(e, order_at(e, slots[row]), now);
         p.wants[row].is_automatic = true;
-        if (method == PLAN_TOGETHER)
+        if (method != PLAN_ONE_BY_ONE)
             list_candidates(&p, row, 1);
     }
     if (method == PLAN_ONE_BY_ONE)
@@ -408,9 +429,8 @@ struct plan plan_make(struct engine *e, const uint32_t *slots, uint32_t count, i
     else if (take_first_choices(&p, plan.picks, &plan.worth))
         plan.bound = plan.worth;
     else
-        plan_together(&p, &plan);
-    must(method == PLAN_ONE_BY_ONE || !is_worth_more(&plan.worth, &plan.bound));
-    plan.is_exact = method == PLAN_TOGETHER && !is_worth_more(&plan.bound, &plan.worth);
+        plan_together(&p, &plan, method == PLAN_BOUNDED);
+    plan.is_exact = method != PLAN_ONE_BY_ONE && !is_worth_more(&plan.bound, &plan.worth);
     for (uint32_t row = 0; row < count; row++)
         free(p.lists[row]);
     free(p.wants);

@@ -22,7 +22,9 @@ struct plan {
     bool is_exact; /* worth what the bound says */
 };
 
-enum plan_method { PLAN_TOGETHER, PLAN_ONE_BY_ONE };
+/* PLAN_BOUNDED is PLAN_TOGETHER whose bound holds; the other lists no more candidates than it needs,
+ * and where orders are not alike its bound is only that of what was listed. */
+enum plan_method { PLAN_TOGETHER, PLAN_BOUNDED, PLAN_ONE_BY_ONE };
 
 /* Plans for the open orders in `slots`, ASSIGN_COUNT_MAX at most, the more urgent ones first. The
  * engine is as before when it returns. Cost: a search an order where nobody competes. */

@@ -96,7 +96,7 @@ START_TEST(a_plan_of_like_orders_is_the_best_there_is)
     }
     try_all(&w, lists, listed, 0, taken, (struct plan_worth){.score = 0}, &best);
     uint64_t before = engine_digest(w.e);
-    struct plan plan = plan_make(w.e, w.slots, w.count, MONDAY_9, PLAN_TOGETHER);
+    struct plan plan = plan_make(w.e, w.slots, w.count, MONDAY_9, PLAN_BOUNDED);
     ck_assert_uint_eq(worth_of(&plan.worth), best);
     ck_assert(plan.is_exact);
     ck_assert_uint_eq(worth_of(&plan.bound), best);
@@ -112,7 +112,7 @@ START_TEST(a_plan_of_unlike_orders_is_feasible_and_no_worse_than_one_by_one)
     struct random r = {.state = (uint64_t)_i * 104729 + 5};
     struct rivals w = rivals_new(&r, 5 + (uint32_t)draw(&r, 60), 2 + (uint32_t)draw(&r, 12), true);
     struct plan greedy = plan_make(w.e, w.slots, w.count, MONDAY_9, PLAN_ONE_BY_ONE);
-    struct plan plan = plan_make(w.e, w.slots, w.count, MONDAY_9, PLAN_TOGETHER);
+    struct plan plan = plan_make(w.e, w.slots, w.count, MONDAY_9, PLAN_BOUNDED);
     ck_assert_uint_ge(worth_of(&plan.worth), worth_of(&greedy.worth));
     ck_assert_uint_ge(worth_of(&plan.bound), worth_of(&plan.worth));
     plan_fini(&greedy);

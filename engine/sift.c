@@ -22,13 +22,13 @@ static inline __attribute__((always_inline)) void sift(const struct index_part *
     out->count = left;
 }
 
-void sift_plain(const struct index_part *part, const uint32_t *spots, const uint32_t *summaries,
-                uint32_t count, struct sifted *out)
+static void sift_plain(const struct index_part *part, const uint32_t *spots, const uint32_t *summaries,
+                       uint32_t count, struct sifted *out)
 {
     sift(part, spots, summaries, count, out);
 }
 
-#if defined(__x86_64__) && !defined(PAIDAN_PLAIN)
+#ifdef __x86_64__
 #include <immintrin.h>
 
 __attribute__((target("avx2"))) static void sift_avx2(const struct index_part *part,
@@ -88,16 +88,23 @@ AVX512 static void sift_avx512(const struct index_part *part, const uint32_t *sp
     out->count = left;
 }
 
-sift_function *sift_choose(void)
+sift_function *sift_variant(int variant)
 {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512f") ? sift_avx512
-           : __builtin_cpu_supports("avx2")  ? sift_avx2
-                                             : sift_plain;
+    if (variant == 1)
+        return __builtin_cpu_supports("avx2") ? sift_avx2 : sift_plain;
+    return variant == 2 && __builtin_cpu_supports("avx512f") ? sift_avx512 : sift_plain;
 }
 #else
-sift_function *sift_choose(void)
+sift_function *sift_variant(int variant)
 {
+    (void)variant;
     return sift_plain;
 }
 #endif
+
+sift_function *sift_choose(void)
+{
+    sift_function *widest = sift_variant(2);
+    return widest != sift_plain ? widest : sift_variant(1);
+}

@@ -16,6 +16,7 @@ struct sifted {
 typedef void sift_function(const struct index_part *part, const uint32_t *spots,
                            const uint32_t *summaries, uint32_t count, struct sifted *out);
 sift_function *sift_choose(void);
-sift_function sift_plain; /* what the others are held against */
+/* 0: plain arithmetic; 1: AVX2; 2: AVX-512; plain where the processor lacks it. For tests. */
+sift_function *sift_variant(int variant);
 
 #endif

@@ -189,14 +189,14 @@ static int64_t floor_div(int64_t a, int64_t b)
 static void auction(struct search *s)
 {
     const struct assign_graph *g = s->g;
-    uint32_t *free_rows = must_alloc((size_t)g->rows + 1, sizeof *free_rows);
     int64_t span = 1;
     for (uint64_t e = 0; e < g->first[g->rows]; e++) {
         int64_t size = g->cost[e] < 0 ? -g->cost[e] : g->cost[e];
         span = size > span ? size : span;
     }
     if (span > SPAN_MAX)
-        goto done;
+        return;
+    uint32_t *free_rows = must_alloc(g->rows, sizeof *free_rows);
     for (int64_t step = span * FRACTION / 4 + 1;; step = step / STEP_FALLS + 1) {
         auction_phase(s, step, free_rows);
         if (step <= 2)
@@ -204,7 +204,6 @@ static void auction(struct search *s)
     }
     for (uint32_t c = 0; c < g->columns; c++)
         s->a->column_price[c] = floor_div(s->a->column_price[c], FRACTION);
-done:
     free(free_rows);
 }
 
@@ -305,10 +304,8 @@ bool assign_solve(const struct assign_graph *g, struct assign_answer *a)
     bool is_whole = g->rows <= g->columns;
     for (uint32_t r = 0; r < g->rows; r++)
         a->column_of[r] = ASSIGN_NONE;
-    for (uint32_t c = 0; c < g->columns; c++) {
-        s.row_of[c] = ASSIGN_NONE;
+    for (uint32_t c = 0; c < g->columns; c++)
         s.distance[c] = FAR;
-    }
     if (g->rows == g->columns)
         auction(&s);
     begin_prices(&s);

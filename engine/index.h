@@ -52,11 +52,13 @@ static inline uint32_t summary_of_people(uint32_t people)
 {
     return (uint32_t)(people >= 2) << 28 | (uint32_t)(people >= 4) << 29 | (uint32_t)(people >= 8) << 30;
 }
-/* The bit of a half-hour of the week: the parts of a day begin at 0, 9, 12 and 18 o'clock. */
+/* Where the parts of a day begin: at 0, 9, 12 and 18 o'clock; and where the day ends. */
+static const uint8_t summary_parts[5] = {0, 18, 24, 36, HALF_HOURS_A_DAY};
+/* The bit of a half-hour of the week. */
 static inline uint32_t summary_of_time(uint32_t half_hour)
 {
     uint32_t in_day = half_hour % HALF_HOURS_A_DAY;
-    uint32_t part = (uint32_t)(in_day >= 18) + (in_day >= 24) + (in_day >= 36);
+    uint32_t part = (uint32_t)(in_day >= summary_parts[1]) + (in_day >= summary_parts[2]) + (in_day >= summary_parts[3]);
     return UINT32_C(1) << (half_hour / HALF_HOURS_A_DAY * 4 + part);
 }
 

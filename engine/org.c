@@ -6,7 +6,7 @@
 #include "geo.h"
 #include "state.h"
 
-/* Bit 28 and above as for people; special dates may open any part of the week. */
+/* Special dates may open any part of the week. */
 static uint32_t summary_of(const struct org *org)
 {
     if (!org->is_on_duty || org->is_suspended || org->type == ORG_SUPPORT)
@@ -14,11 +14,11 @@ static uint32_t summary_of(const struct org *org)
     uint32_t summary = SUMMARY_SERVES | summary_of_people(org->capacity);
     if (org->has_dates)
         return summary | SUMMARY_ALWAYS;
-    static const uint8_t parts[] = {0, 18, 24, 36, 48}; /* as summary_of_time() has them */
     for (int day = 0; day < 7; day++) {
         uint64_t bits = week_day(&org->week, day);
         for (int part = 0; part < 4; part++) {
-            uint64_t mask = ((UINT64_C(1) << (parts[part + 1] - parts[part])) - 1) << parts[part];
+            uint64_t mask = ((UINT64_C(1) << (summary_parts[part + 1] - summary_parts[part])) - 1)
+                            << summary_parts[part];
             summary |= (uint32_t)((bits & mask) != 0) << (day * 4 + part);
         }
     }

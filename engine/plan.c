@@ -29,7 +29,7 @@ struct edge {
 
 /* Edges of one organisation whose times hang together; so many of them may be taken. */
 struct rivalry {
-    uint32_t edges, copies_low, copies_high; /* certainly; at most */
+    uint32_t copies_low, copies_high; /* certainly; at most */
     uint32_t first_column;
 };
 
@@ -180,7 +180,7 @@ static struct rivalry rivalry_of(const struct planning *p, const struct edge *ed
     uint32_t fewest = UINT32_MAX;
     uint32_t most = 0;
     bool is_flexible = false;
-    struct rivalry g = {.edges = count, .copies_low = UINT32_MAX, .copies_high = UINT32_MAX};
+    struct rivalry g = {.copies_low = UINT32_MAX, .copies_high = UINT32_MAX};
     for (uint32_t i = 0; i < count; i++) {
         shared_first = edges[i].first > shared_first ? edges[i].first : shared_first;
         shared_last = edges[i].last < shared_last ? edges[i].last : shared_last;

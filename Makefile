@@ -38,7 +38,7 @@ all: deps ## build everything (installs missing packages first)
 .PHONY: programs testbin
 programs: $(PROGRAMS) $(BUILD)/libpaidan-engine.a
 
-testbin: $(BUILD)/tests/run
+testbin: $(BUILD)/tests/run $(BUILD)/tests/sim
 
 deps: ## install the Debian packages that are missing
 	@sh tests/deps.sh $(PACKAGES)
@@ -62,7 +62,13 @@ $(BUILD)/paidan: $(BUILD)/proto/main_paidan.o $(PROTO) $(STORE) $(ENGINE)
 $(BUILD)/paidan-bench: $(call objects,bench) $(PROTO) $(STORE) $(ENGINE)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 
-$(BUILD)/tests/run: $(call objects,tests) $(PROTO) $(STORE) $(ENGINE)
+RIG_MAIN := $(BUILD)/tests/rig/main.o
+RIG := $(filter-out $(RIG_MAIN),$(call objects,tests/rig))
+
+$(BUILD)/tests/sim: $(RIG_MAIN) $(RIG) $(PROTO) $(STORE) $(ENGINE)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+$(BUILD)/tests/run: $(call objects,tests) $(RIG) $(PROTO) $(STORE) $(ENGINE)
 	$(CC) $(LDFLAGS) $^ -o $@ $(CHECK_LIBS) $(LIBS)
 
 run: all ## start paidand on Huizhou, walk one order through its life, keep serving

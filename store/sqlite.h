@@ -7,7 +7,7 @@
 #include "store.h"
 
 /* Opens a connection with the settings that all of ours have. */
-int sqlite_open(const char *path, bool is_writer, sqlite3 **db, struct failure *failure);
+int sqlite_open(const char *path, const char *vfs, bool is_writer, sqlite3 **db, struct failure *failure);
 int sqlite_run(sqlite3 *db, const char *sql, struct failure *failure);
 int sqlite_fail(sqlite3 *db, const char *doing, struct failure *failure);
 /* One number; `fallback` when there is no row. */

@@ -33,11 +33,12 @@ int sqlite_number(sqlite3 *db, const char *sql, int64_t *number, struct failure 
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : sqlite_fail(db, sql, failure);
 }
 
-int sqlite_open(const char *path, bool is_writer, sqlite3 **db, struct failure *failure)
+int sqlite_open(const char *path, const char *vfs, bool is_writer, sqlite3 **db,
+                struct failure *failure)
 {
     int flags = (is_writer ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) |
                 SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    if (sqlite3_open_v2(path, db, flags, NULL) != SQLITE_OK) {
+    if (sqlite3_open_v2(path, db, flags, vfs) != SQLITE_OK) {
         int rc = *db != NULL ? sqlite_fail(*db, path, failure)
                              : failure_set(failure, EX_OSERR, "%s: out of memory", path);
         sqlite3_close(*db);

@@ -84,11 +84,11 @@ int store_open(const struct store_options *options, struct store **store, struct
     pthread_cond_init(&s->done, NULL);
     s->lock_fd = lock_directory(options->directory, failure);
     if (s->lock_fd < 0 || refuse_lost_log(s->path, failure) != 0 ||
-        sqlite_open(s->path, true, &s->writer_db, failure) != 0 ||
+        sqlite_open(s->path, options->vfs, true, &s->writer_db, failure) != 0 ||
         sqlite_migrate(s->writer_db, failure) != 0 ||
         sqlite_run(s->writer_db, "PRAGMA wal_checkpoint(TRUNCATE)", failure) != 0 ||
         sync_directory(options->directory, failure) != 0 ||
-        sqlite_open(s->path, false, &s->reader_db, failure) != 0 ||
+        sqlite_open(s->path, options->vfs, false, &s->reader_db, failure) != 0 ||
         writer_new(s->writer_db, &s->writer, failure) != 0) {
         store_close(s);
         return -1;
@@ -113,80 +113,131 @@ static uint64_t file_bytes(const char *path, const char *suffix)
     return stat(name, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
+/* Passive: it waits for no reader. A sync or a write of it that fails leaves pages in a state that
+ * nobody knows, as a failed commit does; with the disk full the log just stays as it is. */
+static int checkpoint(struct store *s, struct failure *failure)
+{
+    int rc = sqlite3_wal_checkpoint_v2(s->writer_db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_FULL)
+        return 0;
+    return failure_set(failure, EX_IOERR, "checkpoint: %s", sqlite3_errstr(rc));
+}
+
+static void fail(struct store *s, const struct failure *failure)
+{
+    pthread_mutex_lock(&s->mutex);
+    s->has_failed = true;
+    s->failure = *failure;
+    pthread_cond_signal(&s->done);
+    pthread_mutex_unlock(&s->mutex);
+    s->options.wake(s->options.context);
+}
+
+/* Commits what was submitted, then checkpoints when the log is long. */
+static void write_batch(struct store *s, struct batch *batch)
+{
+    struct failure failure = {0};
+    uint64_t began = monotonic_us();
+    if (writer_commit(s->writer, batch, &failure) != 0) {
+        fail(s, &failure);
+        return;
+    }
+    uint64_t took = monotonic_us() - began;
+    uint64_t log_bytes = file_bytes(s->path, "-wal");
+    uint64_t database_bytes = file_bytes(s->path, "");
+
+    pthread_mutex_lock(&s->mutex);
+    s->submitted = NULL;
+    s->committed = batch;
+    s->durable = batch->number;
+    s->gauges = (struct store_gauges){.database_bytes = database_bytes,
+                                      .log_bytes = log_bytes,
+                                      .commit_us = took,
+                                      .commits = s->gauges.commits + 1};
+    pthread_cond_signal(&s->done);
+    pthread_cond_signal(&s->questions);
+    pthread_mutex_unlock(&s->mutex);
+    s->options.wake(s->options.context);
+    if (s->log_pages > LOG_PAGES_MAX && checkpoint(s, &failure) != 0)
+        fail(s, &failure);
+}
+
 static void *writer_main(void *context)
 {
     struct store *s = context;
     pthread_mutex_lock(&s->mutex);
     for (;;) {
-        while (s->submitted == NULL && !s->is_stopping)
+        while ((s->submitted == NULL || s->has_failed) && !s->is_stopping)
             pthread_cond_wait(&s->work, &s->mutex);
-        if (s->submitted == NULL)
+        if (s->submitted == NULL || s->has_failed)
             break;
         struct batch *batch = s->submitted;
         pthread_mutex_unlock(&s->mutex);
-
-        struct failure failure = {0};
-        uint64_t began = monotonic_us();
-        int rc = writer_commit(s->writer, batch, &failure);
-        uint64_t took = monotonic_us() - began;
-        uint64_t log_bytes = file_bytes(s->path, "-wal");
-        uint64_t database_bytes = file_bytes(s->path, "");
-
-        pthread_mutex_lock(&s->mutex);
-        s->submitted = NULL;
-        if (rc == 0) {
-            s->committed = batch;
-            s->durable = batch->number;
-            s->gauges = (struct store_gauges){.database_bytes = database_bytes,
-                                              .log_bytes = log_bytes,
-                                              .commit_us = took,
-                                              .commits = s->gauges.commits + 1};
-        } else {
-            s->has_failed = true;
-            s->failure = failure;
-        }
-        pthread_cond_signal(&s->done);
-        pthread_cond_signal(&s->questions);
-        pthread_mutex_unlock(&s->mutex);
-        s->options.wake(s->options.context);
-        if (rc == 0 && s->log_pages > LOG_PAGES_MAX) /* passive: it waits for no reader */
-            sqlite3_wal_checkpoint_v2(s->writer_db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        write_batch(s, batch);
         pthread_mutex_lock(&s->mutex);
     }
     pthread_mutex_unlock(&s->mutex);
     return NULL;
 }
 
+bool store_step_writer(struct store *s)
+{
+    if (s->submitted == NULL || s->has_failed)
+        return false;
+    write_batch(s, s->submitted);
+    return true;
+}
+
+/* With the mutex held: the question that may be answered now. */
+static struct query *take_question(struct store *s)
+{
+    struct query *q = s->asked_first;
+    if (q == NULL || q->barrier > s->durable)
+        return NULL;
+    s->asked_first = q->link;
+    if (s->asked_first == NULL)
+        s->asked_last = NULL;
+    q->link = NULL;
+    return q;
+}
+
+static void answer_question(struct store *s, struct query *q)
+{
+    reader_answer(s->reader_db, q);
+    pthread_mutex_lock(&s->mutex);
+    if (s->answered_last != NULL)
+        s->answered_last->link = q;
+    else
+        s->answered_first = q;
+    s->answered_last = q;
+    pthread_mutex_unlock(&s->mutex);
+    s->options.wake(s->options.context);
+}
+
 static void *reader_main(void *context)
 {
     struct store *s = context;
     pthread_mutex_lock(&s->mutex);
-    for (;;) {
-        while ((s->asked_first == NULL || s->asked_first->barrier > s->durable) && !s->is_stopping)
+    while (!s->is_stopping) {
+        struct query *q = take_question(s);
+        if (q == NULL) {
             pthread_cond_wait(&s->questions, &s->mutex);
-        if (s->is_stopping)
-            break;
-        struct query *q = s->asked_first;
-        s->asked_first = q->link;
-        if (s->asked_first == NULL)
-            s->asked_last = NULL;
-        q->link = NULL;
+            continue;
+        }
         pthread_mutex_unlock(&s->mutex);
-
-        reader_answer(s->reader_db, q);
-
-        pthread_mutex_lock(&s->mutex);
-        if (s->answered_last != NULL)
-            s->answered_last->link = q;
-        else
-            s->answered_first = q;
-        s->answered_last = q;
-        pthread_mutex_unlock(&s->mutex);
-        s->options.wake(s->options.context);
+        answer_question(s, q);
         pthread_mutex_lock(&s->mutex);
     }
     pthread_mutex_unlock(&s->mutex);
     return NULL;
+}
+
+bool store_step_reader(struct store *s)
+{
+    struct query *q = take_question(s);
+    if (q != NULL)
+        answer_question(s, q);
+    return q != NULL;
 }
 
 int store_start(struct store *s, struct failure *failure)
@@ -269,7 +320,7 @@ static void free_queries(struct query *q)
     }
 }
 
-void store_close(struct store *s)
+static void close_store(struct store *s, bool is_crash)
 {
     if (s == NULL)
         return;
@@ -286,8 +337,10 @@ void store_close(struct store *s)
     free_queries(s->answered_first);
     sqlite3_close(s->reader_db);
     writer_free(s->writer);
-    if (s->writer_db != NULL && !s->has_failed)
+    if (s->writer_db != NULL && !s->has_failed && !is_crash)
         sqlite3_wal_checkpoint_v2(s->writer_db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    else if (s->writer_db != NULL) /* the log is what the next start reads */
+        sqlite3_db_config(s->writer_db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_close(s->writer_db);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
@@ -296,6 +349,16 @@ void store_close(struct store *s)
     pthread_cond_destroy(&s->questions);
     pthread_cond_destroy(&s->done);
     free(s);
+}
+
+void store_close(struct store *s)
+{
+    close_store(s, false);
+}
+
+void store_drop(struct store *s)
+{
+    close_store(s, true);
 }
 
 static int copy_file(const char *from, const char *to, struct failure *failure)
@@ -363,7 +426,7 @@ int store_restore(const char *directory, const char *backup, char *kept, size_t 
     if (rc == 0 && access(path, F_OK) == 0) {
         /* Folds the log into the old database, so that what is kept is one whole file. */
         sqlite3 *old = NULL;
-        rc = sqlite_open(path, true, &old, failure);
+        rc = sqlite_open(path, NULL, true, &old, failure);
         if (rc == 0)
             rc = sqlite_run(old, "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE",
                             failure);

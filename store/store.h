@@ -19,6 +19,7 @@ struct store;
 
 struct store_options {
     const char *directory;
+    const char *vfs; /* of SQLite: where the files are; NULL: the system's */
     void (*wake)(void *context);
     void *context;
 };
@@ -41,6 +42,13 @@ int store_load_refs(struct store *store,
 
 /* Starts the threads; loading is over then. */
 int store_start(struct store *store, struct failure *failure);
+
+/* In place of store_start(), for a simulator that lets the threads take their turns as it likes: one
+ * turn of the writer or of the reader. False: it had nothing to do. */
+bool store_step_writer(struct store *store);
+bool store_step_reader(struct store *store);
+/* Closes as a crash would: nothing is checkpointed. */
+void store_drop(struct store *store);
 
 /* Hands a batch to the writer, which has it until it is committed. Only when none is in flight. */
 void store_submit(struct store *store, struct batch *batch);

@@ -19,7 +19,7 @@ struct store {
     pthread_mutex_t mutex; /* guards all below */
     pthread_cond_t work, questions, done;
     struct batch *submitted, *committed;
-    bool is_busy, is_stopping, has_failed;
+    bool is_stopping, has_failed;
     struct failure failure;
     uint64_t durable; /* number of the last batch that is on disk */
     struct query *asked_first, *asked_last, *answered_first, *answered_last;

@@ -1,0 +1,93 @@
+/* main.c -- build/tests/sim: simulated runs and sweeps, as many as one has time for.
+ *
+ *     sim run SEED [COUNT]                      prints one line a failing seed, and the sums
+ *     sim crashes SEED FIRST STRIDE [SECOND]    crash points
+ *     sim faults SEED FIRST STRIDE              failing I/O
+ *     sim memory SEED FIRST STRIDE              failing allocations */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/pool.h"
+#include "sim.h"
+
+static uint64_t current_seed;
+
+_Noreturn void must_fail(const char *claim, const char *file, int line)
+{
+    printf("seed %llu: must hold: %s (%s:%d)\n", (unsigned long long)current_seed, claim, file, line);
+    exit(1);
+}
+
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int run_seeds(uint64_t first, uint64_t count)
+{
+    struct sim_result sum = {.is_good = true};
+    uint64_t failed = 0;
+    double began = seconds_now();
+    for (current_seed = first; current_seed < first + count; current_seed++) {
+        struct sim_result r = sim_run(current_seed);
+        if (!r.is_good) {
+            failed++;
+            printf("seed %llu: %s\n", (unsigned long long)current_seed, r.why);
+        }
+        sum.virtual_ms += r.virtual_ms;
+        sum.crashes += r.crashes;
+        sum.disk_faults += r.disk_faults;
+        sum.answered += r.answered;
+        sum.refused += r.refused;
+        sum.repeated += r.repeated;
+        sum.acknowledged += r.acknowledged;
+        sum.orders += r.orders;
+        sum.trace ^= r.trace;
+    }
+    double took = seconds_now() - began;
+    printf("seeds=%llu failed=%llu seconds=%.1f seeds_per_minute=%.0f virtual_hours=%.0f "
+           "virtual_to_real=%.0f crashes=%llu disk_faults=%llu answered=%llu refused=%llu repeated=%llu "
+           "acknowledged=%llu orders=%llu trace=%016llx\n",
+           (unsigned long long)count, (unsigned long long)failed, took, (double)count / took * 60,
+           (double)sum.virtual_ms / 3600000, (double)sum.virtual_ms / 1000 / took,
+           (unsigned long long)sum.crashes, (unsigned long long)sum.disk_faults,
+           (unsigned long long)sum.answered, (unsigned long long)sum.refused,
+           (unsigned long long)sum.repeated, (unsigned long long)sum.acknowledged,
+           (unsigned long long)sum.orders, (unsigned long long)sum.trace);
+    return failed == 0 ? 0 : 1;
+}
+
+static int say(const char *what, uint64_t seed, struct sweep_result r, double began)
+{
+    if (!r.is_good)
+        printf("%s seed %llu: %s\n", what, (unsigned long long)seed, r.why);
+    printf("%s seed=%llu points=%llu second_crashes=%llu operations=%llu failed=%d seconds=%.1f\n", what,
+           (unsigned long long)seed, (unsigned long long)r.points, (unsigned long long)r.seconds,
+           (unsigned long long)r.operations, r.is_good ? 0 : 1, seconds_now() - began);
+    return r.is_good ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t numbers[4] = {1, 1, 1, 4};
+    double began = seconds_now();
+    for (int i = 2; i < argc && i < 6; i++)
+        numbers[i - 2] = strtoull(argv[i], NULL, 10);
+    current_seed = numbers[0];
+    sim_prepare();
+    if (argc >= 3 && strcmp(argv[1], "run") == 0)
+        return run_seeds(numbers[0], numbers[1]);
+    if (argc >= 5 && strcmp(argv[1], "crashes") == 0)
+        return say("crashes", numbers[0], sweep_crashes(numbers[0], (unsigned)numbers[1], (unsigned)numbers[2], (unsigned)numbers[3]), began);
+    if (argc >= 5 && strcmp(argv[1], "faults") == 0)
+        return say("faults", numbers[0], sweep_faults(numbers[0], (unsigned)numbers[1], (unsigned)numbers[2]), began);
+    if (argc >= 5 && strcmp(argv[1], "memory") == 0)
+        return say("memory", numbers[0], sweep_memory(numbers[0], (unsigned)numbers[1], (unsigned)numbers[2]), began);
+    fputs("usage: sim run SEED [COUNT] | crashes SEED FIRST STRIDE [SECOND] | faults SEED FIRST STRIDE | "
+          "memory SEED FIRST STRIDE\n", stderr);
+    return 64;
+}

@@ -1,0 +1,40 @@
+/* service.h -- paidand without sockets and threads: the real engine, turn and store over a disk of
+ * ours, taking its turns when it is told to. */
+#ifndef PAIDAN_RIG_SERVICE_H
+#define PAIDAN_RIG_SERVICE_H
+
+#include "disk.h"
+#include "proto/turn.h"
+
+struct service {
+    struct disk *disk; /* borrowed */
+    int64_t now;       /* ms since 1970 */
+    void (*send)(void *context, uint64_t connection, const uint8_t *bytes, size_t len);
+    void *context;
+
+    struct engine *engine;
+    struct store *store;
+    struct turn *turn;
+    bool is_dead; /* the store failed: what a daemon would have exited for */
+    struct failure failure;
+    /* What the state is as of the last commit that was answered, and what it becomes when the one
+     * under way is there. */
+    uint64_t committed_digest, submitted_digest;
+    bool has_submitted;
+};
+
+/* Starts on the disk as it is. 0, or -1 with service->failure. `lane` tells services apart that run at
+ * the same time. */
+int service_start(struct service *service, int lane);
+/* Ends at once, as a crash does; or in peace, with everything checkpointed. */
+void service_kill(struct service *service);
+void service_stop(struct service *service);
+/* What a turn of the loop does after its requests; then, as asked, turns of the writer and reader. */
+void service_turn(struct service *service, bool writes, bool reads);
+/* Turns until nothing is under way, or the store has failed. */
+void service_settle(struct service *service);
+
+/* Whether the state is one that the disk may hold after a crash of `before`. */
+bool service_is_faithful(const struct service *after, const struct service *before);
+
+#endif

@@ -1,0 +1,155 @@
+/* sim.c -- seeded runs: load with faults, heal, rest, verdict. */
+#include "sim.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define START_AT INT64_C(1795395600000) /* Monday 2026-11-23 09:00 in Shanghai */
+#define TICKS_LOAD 500
+#define TICKS_HEAL 3000
+
+struct sim {
+    struct service service;
+    struct crowd crowd;
+    struct sim_result result;
+    uint64_t random;
+};
+
+static uint64_t draw(struct sim *s, uint64_t below)
+{
+    return disk_draw(&s->random, below);
+}
+
+static void fail(struct sim *s, const char *what, const char *why)
+{
+    if (s->result.why[0] == '\0')
+        snprintf(s->result.why, sizeof s->result.why, "tick %llu: %s: %s",
+                 (unsigned long long)s->result.ticks, what, why);
+}
+
+static void judge(struct sim *s)
+{
+    struct verdict v = verdict_of(s->service.disk, &s->crowd.journal);
+    if (!verdict_is_good(&v))
+        fail(s, "verdict", v.why);
+    disk_use(s->service.disk);
+}
+
+/* The service dies, its disk suffers, and it starts again, perhaps dying once more at that. */
+static void crash(struct sim *s)
+{
+    for (int attempt = 0; s->result.why[0] == '\0'; attempt++) {
+        struct service before = s->service;
+        struct disk *old = s->service.disk;
+        s->result.disk_faults += old->faults;
+        s->result.crashes++;
+        if (attempt == 0)
+            crowd_cut(&s->crowd);
+        struct disk *after = disk_crash(old, (enum damage)draw(s, DAMAGE_COUNT), draw(s, UINT64_MAX));
+        service_kill(&s->service);
+        disk_free(old);
+        s->service.disk = after;
+        after->now = s->service.now;
+        if (attempt == 0 && draw(s, 4) == 0) { /* and again, while it recovers */
+            after->fault = FAULT_CRASH;
+            after->fault_at = draw(s, 60);
+        }
+        if (service_start(&s->service, 0) == 0) {
+                if (!service_is_faithful(&s->service, &before))
+                fail(s, "restart", "the state is not what was committed");
+            engine_check(s->service.engine);
+            after->fault = FAULT_NONE;
+            judge(s);
+            return;
+        }
+        s->service.committed_digest = before.committed_digest;
+        s->service.submitted_digest = before.submitted_digest;
+        s->service.has_submitted = before.has_submitted;
+        if (after->faults == 0)
+            fail(s, "restart", s->service.failure.text);
+    }
+}
+
+static void any_fault(struct sim *s)
+{
+    struct disk *disk = s->service.disk;
+    if (disk->fault != FAULT_NONE || draw(s, 40) != 0)
+        return;
+    disk->fault = (enum disk_fault)(1 + draw(s, 3));
+    disk->fault_at = disk->operations + draw(s, 60);
+    disk->is_for_ever = draw(s, 2) == 0;
+}
+
+static void pass_time(struct sim *s)
+{
+    uint64_t what = draw(s, 100);
+    int64_t step = what < 80 ? (int64_t)draw(s, 200)
+                 : what < 98 ? (int64_t)draw(s, 20 * 60000)
+                 : what == 98 ? (int64_t)draw(s, 5 * 3600000)
+                              : -(int64_t)draw(s, 3600000); /* somebody sets the clock */
+    s->service.now += step;
+    s->service.disk->now = s->service.now;
+    s->result.virtual_ms += step > 0 ? (uint64_t)step : 0;
+}
+
+static void tick(struct sim *s, bool has_faults)
+{
+    s->result.ticks++;
+    pass_time(s);
+    if (has_faults)
+        any_fault(s);
+    crowd_tick(&s->crowd);
+    service_turn(&s->service, draw(s, 3) != 0, draw(s, 3) != 0);
+    if (s->service.is_dead || s->service.disk->faults != 0 || (has_faults && draw(s, 200) == 0))
+        crash(s);
+}
+
+static void heal(struct sim *s)
+{
+    s->crowd.is_lossless = s->crowd.is_quiet = true;
+    s->service.disk->fault = FAULT_NONE;
+    for (int i = 0; i < TICKS_HEAL && s->result.why[0] == '\0' && !crowd_is_idle(&s->crowd); i++)
+        tick(s, false);
+    if (s->result.why[0] == '\0' && !crowd_is_idle(&s->crowd))
+        fail(s, "liveness", "a request is not answered though all is well");
+    if (s->result.why[0] != '\0')
+        return;
+    service_settle(&s->service);
+    if (engine_deadline(s->service.engine) <= s->service.now)
+        fail(s, "liveness", "a deadline has passed and nothing was done");
+    engine_check(s->service.engine);
+    uint64_t digest = engine_digest(s->service.engine);
+    crowd_cut(&s->crowd);
+    service_stop(&s->service);
+    judge(s);
+    if (service_start(&s->service, 0) != 0)
+        fail(s, "last start", s->service.failure.text);
+    else if (engine_digest(s->service.engine) != digest)
+        fail(s, "last start", "another state than the one that stopped");
+}
+
+struct sim_result sim_run(uint64_t seed)
+{
+    struct sim s = {.random = seed * 2 + 1, .service = {.now = START_AT}};
+    s.service.disk = disk_new(seed);
+    s.service.disk->now = START_AT;
+    crowd_init(&s.crowd, &s.service, seed ^ UINT64_C(0x5eed));
+    if (service_start(&s.service, 0) != 0)
+        fail(&s, "first start", s.service.failure.text);
+    for (int i = 0; i < TICKS_LOAD && s.result.why[0] == '\0'; i++)
+        tick(&s, true);
+    if (s.result.why[0] == '\0')
+        heal(&s);
+    s.result.is_good = s.result.why[0] == '\0';
+    s.result.answered = s.crowd.answered;
+    s.result.refused = s.crowd.refused;
+    s.result.repeated = s.crowd.repeated;
+    s.result.acknowledged = s.crowd.journal.count;
+    s.result.orders = s.service.engine != NULL ? engine_counters(s.service.engine).order - 1 : 0;
+    s.result.trace = s.crowd.trace;
+    crowd_cut(&s.crowd);
+    service_kill(&s.service);
+    disk_free(s.service.disk);
+    crowd_fini(&s.crowd);
+    return s.result;
+}

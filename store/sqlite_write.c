@@ -136,11 +136,15 @@ static struct binder begin(struct writer *w, enum statement statement)
     return (struct binder){.statement = w->statements[statement]};
 }
 
+/* After a failure nothing runs any more: some of them roll the transaction back by themselves, and what
+ * came then would be a transaction of its own. */
 static void run(struct writer *w, struct binder *b)
 {
+    if (w->rc != SQLITE_OK)
+        return;
     int rc = sqlite3_step(b->statement);
     sqlite3_reset(b->statement);
-    if (rc != SQLITE_DONE && w->rc == SQLITE_OK)
+    if (rc != SQLITE_DONE)
         w->rc = rc != SQLITE_ROW ? rc : SQLITE_MISUSE;
 }
 
@@ -261,7 +265,7 @@ static void write_contact(struct writer *w, const struct contact_row *row)
 static void purge(struct writer *w, enum statement old, enum statement cut, int64_t before,
                   uint64_t id_before)
 {
-    if (before == 0 && id_before == 0)
+    if ((before == 0 && id_before == 0) || w->rc != SQLITE_OK)
         return;
     struct binder b = begin(w, old);
     int64_t last = 0;
@@ -274,7 +278,7 @@ static void purge(struct writer *w, enum statement old, enum statement cut, int6
         last = id;
     }
     sqlite3_reset(b.statement);
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE && w->rc == SQLITE_OK)
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         w->rc = rc;
     if (last == 0)
         return;

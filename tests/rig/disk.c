@@ -198,6 +198,7 @@ struct disk *disk_crash(const struct disk *disk, enum damage damage, uint64_t se
 {
     struct disk *after = disk_new(seed);
     after->now = disk->now;
+    after->lies = disk->lies;
     for (const struct disk_file *f = disk->files; f != NULL; f = f->next) {
         bool is_there = damage == DAMAGE_KEEP_ALL ? f->exists
                       : f->exists != f->was_synced ? disk_draw(&after->random, 2) == 0
@@ -333,6 +334,8 @@ static int on_sync(sqlite3_file *base, int flags)
     if (h->real != NULL)
         return h->real->pMethods->xSync(h->real, flags);
     struct disk_file *f = h->file;
+    if (h->disk->lies)
+        return SQLITE_OK;
     for (size_t i = 0; i < f->count; i++)
         arrive(&f->synced, &f->changes[i], DAMAGE_KEEP_ALL, &h->disk->random);
     forget_changes(f);
@@ -354,8 +357,8 @@ static int on_size(sqlite3_file *base, sqlite3_int64 *size)
 static int on_lock(sqlite3_file *base, int level)
 {
     struct handle *h = (struct handle *)base;
-    if (h->file == NULL)
-        return SQLITE_OK;
+    if (h->real != NULL)
+        return h->real->pMethods->xLock(h->real, level);
     bool is_other = h->file->lockers > (h->lock != SQLITE_LOCK_NONE);
     if (level == SQLITE_LOCK_EXCLUSIVE && is_other)
         return SQLITE_BUSY;
@@ -367,8 +370,8 @@ static int on_lock(sqlite3_file *base, int level)
 static int on_unlock(sqlite3_file *base, int level)
 {
     struct handle *h = (struct handle *)base;
-    if (h->file == NULL)
-        return SQLITE_OK;
+    if (h->real != NULL)
+        return h->real->pMethods->xUnlock(h->real, level);
     h->file->lockers -= h->lock != SQLITE_LOCK_NONE && level == SQLITE_LOCK_NONE;
     h->lock = level < h->lock ? level : h->lock;
     return SQLITE_OK;
@@ -387,17 +390,17 @@ static int on_close(sqlite3_file *base)
 
 static int on_check_lock(sqlite3_file *base, int *is_locked)
 {
-    (void)base;
+    struct handle *h = (struct handle *)base;
+    if (h->real != NULL)
+        return h->real->pMethods->xCheckReservedLock(h->real, is_locked);
     *is_locked = 0;
     return SQLITE_OK;
 }
 
 static int on_control(sqlite3_file *base, int op, void *argument)
 {
-    (void)base;
-    (void)op;
-    (void)argument;
-    return SQLITE_NOTFOUND;
+    struct handle *h = (struct handle *)base;
+    return h->real != NULL ? h->real->pMethods->xFileControl(h->real, op, argument) : SQLITE_NOTFOUND;
 }
 
 static int on_sector_size(sqlite3_file *base)
@@ -414,7 +417,10 @@ static int on_characteristics(sqlite3_file *base)
 
 static int on_shm_map(sqlite3_file *base, int region, int size, int extend, void volatile **memory)
 {
-    struct disk_file *f = ((struct handle *)base)->file;
+    struct handle *h = (struct handle *)base;
+    struct disk_file *f = h->file;
+    if (h->real != NULL)
+        return h->real->pMethods->xShmMap(h->real, region, size, extend, memory);
     must(region < SHM_REGIONS);
     if (f->shm[region] == NULL && extend != 0)
         f->shm[region] = must_alloc(1, (size_t)size);
@@ -424,22 +430,24 @@ static int on_shm_map(sqlite3_file *base, int region, int size, int extend, void
 
 static int on_shm_lock(sqlite3_file *base, int at, int count, int flags)
 {
-    (void)base;
-    (void)at;
-    (void)count;
-    (void)flags;
-    return SQLITE_OK;
+    struct handle *h = (struct handle *)base;
+    return h->real != NULL ? h->real->pMethods->xShmLock(h->real, at, count, flags) : SQLITE_OK;
 }
 
 static void on_shm_barrier(sqlite3_file *base)
 {
-    (void)base;
+    struct handle *h = (struct handle *)base;
+    if (h->real != NULL)
+        h->real->pMethods->xShmBarrier(h->real);
 }
 
 static int on_shm_unmap(sqlite3_file *base, int is_last)
 {
+    struct handle *h = (struct handle *)base;
+    if (h->real != NULL)
+        return h->real->pMethods->xShmUnmap(h->real, is_last);
     if (is_last != 0)
-        free_shm(((struct handle *)base)->file);
+        free_shm(h->file);
     return SQLITE_OK;
 }
 

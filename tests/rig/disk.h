@@ -46,6 +46,7 @@ struct disk {
     uint64_t fault_at; /* the operation that fails */
     bool is_for_ever;  /* and all after it */
     uint64_t faults;   /* how many did */
+    bool lies;         /* a sync does nothing: the positive control of the whole rig */
     /* Called before each change; may look at the disk and copy it, not change it. */
     void (*before)(void *context, const struct disk *disk);
     void *context;

@@ -49,4 +49,5 @@ void sim_prepare(void)
     mine.xMalloc = take;
     mine.xRealloc = resize;
     must(sqlite3_config(SQLITE_CONFIG_MALLOC, &mine) == SQLITE_OK);
+    must(sqlite3_initialize() == SQLITE_OK);
 }

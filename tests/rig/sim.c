@@ -128,11 +128,12 @@ static void heal(struct sim *s)
         fail(s, "last start", "another state than the one that stopped");
 }
 
-struct sim_result sim_run(uint64_t seed)
+static struct sim_result run(uint64_t seed, bool lies)
 {
     struct sim s = {.random = seed * 2 + 1, .service = {.now = START_AT}};
     s.service.disk = disk_new(seed);
     s.service.disk->now = START_AT;
+    s.service.disk->lies = lies;
     crowd_init(&s.crowd, &s.service, seed ^ UINT64_C(0x5eed));
     if (service_start(&s.service, 0) != 0)
         fail(&s, "first start", s.service.failure.text);
@@ -152,4 +153,14 @@ struct sim_result sim_run(uint64_t seed)
     disk_free(s.service.disk);
     crowd_fini(&s.crowd);
     return s.result;
+}
+
+struct sim_result sim_run(uint64_t seed)
+{
+    return run(seed, false);
+}
+
+struct sim_result sim_run_on_liar(uint64_t seed)
+{
+    return run(seed, true);
 }

@@ -14,6 +14,8 @@ struct sim_result {
 /* One run: load with faults, all healed, must come to rest, then the verdict; a verdict also after
  * each restart. */
 struct sim_result sim_run(uint64_t seed);
+/* The same on a disk that forgets what it says it has synced: must not be good. */
+struct sim_result sim_run_on_liar(uint64_t seed);
 
 struct sweep_result {
     bool is_good;

@@ -99,7 +99,7 @@ static void check_journal(sqlite3 *db, struct verdict *v, const struct journal *
 static void check_promises(sqlite3 *db, struct verdict *v)
 {
     /* States of offers: accepted, serving, completed cover people of an order. */
-    static const char twice[] = "SELECT (SELECT count(*) FROM (SELECT 1 FROM orders GROUP BY external_id "
+    static const char twice[] = "SELECT (SELECT count(*) FROM (SELECT 1 FROM orders WHERE external_id <> '' GROUP BY external_id "
                                 "HAVING count(*) > 1)) + (SELECT count(*) FROM (SELECT 1 FROM events "
                                 "WHERE kind = %d GROUP BY offer HAVING count(*) > 1))";
     static const char covered[] = "SELECT count(*) FROM orders WHERE headcount < (SELECT "

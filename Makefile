@@ -4,9 +4,9 @@ CFLAGS ?= -O2 -g
 BUILD ?= build
 SANITIZE ?=
 PACKAGES := gcc make pkg-config libevent-dev libsqlite3-dev libmsgpack-dev libhiredis-dev \
-            libjansson-dev libcsv-dev check redis-server python3-pynvim tzdata
+            libjansson-dev libcsv-dev libssl-dev openssl check redis-server python3-pynvim tzdata
 PROGRAMS := $(BUILD)/paidand $(BUILD)/paidan $(BUILD)/paidan-bench
-MODULES := libevent_core libevent_pthreads sqlite3 msgpack hiredis jansson
+MODULES := libevent_core libevent_pthreads libevent_openssl libssl libcrypto sqlite3 msgpack hiredis jansson
 CPPFLAGS += -I. -D_GNU_SOURCE -DPAIDAN_VERSION='"0.1.0"' -D_FORTIFY_SOURCE=2
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
         -Wimplicit-fallthrough -Wswitch -Wundef -Wvla -Wcast-align -Wwrite-strings

@@ -160,7 +160,7 @@ enum op {
     OP_COMPLETE,
     OP_RELEASE,
     OP_NO_SHOW,
-    OP_NOTE_CONTACT,
+    OP_NOTE,
     OP_ASSIGN,
     OP_TICK,
     OP_COUNT
@@ -245,7 +245,7 @@ struct command {
             const struct record *records;
             uint32_t count;
         } complete;
-        enum event_kind contact; /* which touch of personal data is put down */
+        enum event_kind note; /* what is put down without changing anything here */
     } u;
 };
 

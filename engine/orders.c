@@ -331,11 +331,11 @@ static struct refusal close_short(struct engine *e, const struct command *c, int
     return REFUSED_NOT;
 }
 
-static struct refusal note_contact(struct engine *e, const struct command *c, int64_t now,
+static struct refusal note(struct engine *e, const struct command *c, int64_t now,
                                    struct order *o, struct outcome *outcome)
 {
     (void)outcome;
-    emit_order(e, c->u.contact, o, c, now);
+    emit_order(e, c->u.note, o, c, now);
     return REFUSED_NOT;
 }
 
@@ -360,7 +360,7 @@ static const struct {
     [OP_DISPATCH] = {OPEN, dispatch},
     [OP_SET_MODE] = {OPEN, set_mode},
     [OP_CLOSE_SHORT] = {OPEN, close_short},
-    [OP_NOTE_CONTACT] = {LIVE, note_contact},
+    [OP_NOTE] = {LIVE, note},
 };
 
 struct refusal request_order(struct engine *e, const struct command *c, int64_t now,
@@ -368,10 +368,14 @@ struct refusal request_order(struct engine *e, const struct command *c, int64_t 
 {
     if (c->op == OP_PLACE)
         return place(e, c, now, outcome);
+    if (c->op == OP_NOTE && c->order == 0) {
+        emit(e, c->u.note, c, now);
+        return REFUSED_NOT;
+    }
     uint32_t slot = map_get(&e->order_ids, c->order);
-    if (slot == SLOT_NONE && c->op == OP_NOTE_CONTACT && c->u.contact != EVENT_CONTACT_PUT &&
+    if (slot == SLOT_NONE && c->op == OP_NOTE && c->u.note != EVENT_CONTACT_PUT &&
         (c->order & ((UINT64_C(1) << SEQUENCE_BITS) - 1)) < e->next.order) {
-        emit(e, c->u.contact, c, now)->order = c->order; /* an ended order's data are looked at */
+        emit(e, c->u.note, c, now)->order = c->order; /* an ended order's data are looked at */
         return REFUSED_NOT;
     }
     if (slot == SLOT_NONE)

@@ -11,10 +11,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "client_tls.h"
 #include "frame.h"
 
 struct client {
     int fd;
+    struct ssl_st *tls; /* NULL: none */
     uint32_t next_msgid;
     struct pack request, outgoing;
     uint8_t *input;
@@ -68,14 +70,25 @@ struct client *client_open(const char *address, char why[200])
     errno = EINVAL;
     if (is_unix)
         fd = connect_unix(address + 5);
-    else if (strncmp(address, "tcp:", 4) == 0)
+    else if (strncmp(address, "tcp:", 4) == 0 || strncmp(address, "tls:", 4) == 0)
         fd = connect_tcp(address + 4);
     if (fd < 0) {
         snprintf(why, 200, "cannot connect to %.120s: %s", address, strerror(errno));
         return NULL;
     }
+    struct ssl_st *tls = NULL;
+    if (strncmp(address, "tls:", 4) == 0) {
+        char host[64];
+        snprintf(host, sizeof host, "%.*s", (int)(strrchr(address, ':') - address - 4), address + 4);
+        tls = client_tls_open(fd, host, why);
+        if (tls == NULL) {
+            close(fd);
+            return NULL;
+        }
+    }
     struct client *c = must_alloc(1, sizeof *c);
     c->fd = fd;
+    c->tls = tls;
     c->scan.is_answer = true;
     return c;
 }
@@ -84,6 +97,8 @@ void client_close(struct client *c)
 {
     if (c == NULL)
         return;
+    if (c->tls != NULL)
+        client_tls_close(c->tls);
     close(c->fd);
     pack_fini(&c->request);
     pack_fini(&c->outgoing);
@@ -106,7 +121,9 @@ struct pack *client_begin(struct client *c, const char *method)
 int client_flush(struct client *c)
 {
     for (size_t at = 0; at < c->outgoing.len;) {
-        ssize_t sent = send(c->fd, c->outgoing.bytes + at, c->outgoing.len - at, MSG_NOSIGNAL);
+        const uint8_t *from = c->outgoing.bytes + at;
+        size_t len = c->outgoing.len - at;
+        ssize_t sent = c->tls != NULL ? client_tls_send(c->tls, from, len) : send(c->fd, from, len, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0)
@@ -128,7 +145,7 @@ int client_send(struct client *c, uint32_t *msgid)
 static int read_more(struct client *c, int timeout_ms)
 {
     struct pollfd poller = {.fd = c->fd, .events = POLLIN};
-    int ready = poll(&poller, 1, timeout_ms);
+    int ready = c->tls != NULL && client_tls_pending(c->tls) ? 1 : poll(&poller, 1, timeout_ms);
     if (ready <= 0)
         return ready < 0 && errno != EINTR ? -1 : 0;
     if (c->input_used != 0) {
@@ -140,7 +157,9 @@ static int read_more(struct client *c, int timeout_ms)
         c->input_room = (c->input_room + 65536) * 2;
         c->input = must_realloc(c->input, c->input_room, 1);
     }
-    ssize_t got = recv(c->fd, c->input + c->input_len, c->input_room - c->input_len, 0);
+    uint8_t *to = c->input + c->input_len;
+    size_t room = c->input_room - c->input_len;
+    ssize_t got = c->tls != NULL ? client_tls_receive(c->tls, to, room) : recv(c->fd, to, room, 0);
     if (got <= 0)
         return got < 0 && errno == EINTR ? 0 : -1;
     c->input_len += (size_t)got;

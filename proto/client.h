@@ -15,7 +15,7 @@
 
 struct client;
 
-/* `address` is unix:PATH or tcp:HOST:PORT. NULL, with the reason in `why`, when it cannot connect. */
+/* `address` is unix:PATH, tcp:HOST:PORT, or tls:HOST:PORT (its files: see client_tls.h). NULL, with the reason in `why`, when it cannot connect. */
 struct client *client_open(const char *address, char why[200]);
 void client_close(struct client *client);
 

@@ -51,7 +51,8 @@ static void print_words(FILE *out, const char *title, const struct wordlist *lis
 
 static void print_method(FILE *out, const struct method *m)
 {
-    fprintf(out, "\n### %s\n\n%s\n\nRole: %s.%s Answer: `%s`\n", m->name, m->text, m->role,
+    char roles[ROLES_BYTES];
+    fprintf(out, "\n### %s\n\n%s\n\nRole: %s.%s Answer: `%s`\n", m->name, m->text, roles_text(m->roles, roles),
             (m->flags & METHOD_WRITE) != 0 ? " A write." : "", m->answer);
     if (method_param_count(m) == 0)
         return;

@@ -14,6 +14,7 @@
 #include "import.h"
 #include "json.h"
 #include "show.h"
+#include "store/chain.h"
 #include "texts.h"
 #include "turn.h"
 
@@ -30,8 +31,33 @@ struct verb {
 
 static int run_call(const char *server, int argc, char **argv, bool is_json);
 static int run_watch(const char *server, int argc, char **argv, bool is_json);
+/* Reads the database itself, so it works on a backup as well and needs no daemon that one would have to
+ * trust. */
+static int run_audit(const char *server, int argc, char **argv, bool is_json)
+{
+    struct audit audit;
+    struct failure failure = {0};
+    uint8_t key[32];
+    (void)server;
+    if (argc < 1 || argc > 3 || (argc == 3 && (strlen(argv[2]) != 64 || !hex_decode(argv[2], 64, key)))) {
+        fputs("usage: paidan audit verify DATABASE [HEADS [KEY]]; KEY is 64 hexadecimal digits\n", stderr);
+        return EX_USAGE;
+    }
+    if (audit_verify(argv[0], argc > 1 ? argv[1] : NULL, argc > 2 ? key : NULL, &audit, &failure) != 0) {
+        fprintf(stderr, "paidan: %s\n", failure.text);
+        return failure.exit_code;
+    }
+    printf(is_json ? "{\"events\": %llu, \"first\": %llu, \"last\": %llu, \"heads\": %llu, \"finding\": \"%s\"}\n"
+                   : "events %llu (%llu to %llu), signed heads compared %llu: %s\n",
+           (unsigned long long)audit.events, (unsigned long long)audit.first, (unsigned long long)audit.last,
+           (unsigned long long)audit.heads,
+           audit.finding[0] != '\0' ? audit.finding : is_json ? "" : "as they were written");
+    return audit.finding[0] == '\0' ? EX_OK : 1;
+}
+
 static int run_complete(const char *server, int argc, char **argv, bool is_json);
 static int run_import(const char *server, int argc, char **argv, bool is_json);
+static int run_audit(const char *server, int argc, char **argv, bool is_json);
 
 #define ORDER_COLUMNS "order state priority category region region_name level headcount covered due_at"
 
@@ -64,6 +90,11 @@ static const struct verb verbs[] = {
     {"stats", "stats.summary", {NULL}, "state category priority orders headcount", "orders counted [--region --since --until]", NULL},
     {"server", "server.stats", {NULL}, NULL, "the daemon's counts and sizes", NULL},
     {"backup", "server.backup", {"path"}, NULL, "copy the database to a new file on its host", NULL},
+    {"token add", "token.add", {"token_id"}, NULL, "a token for a caller: --roles [--region --org --until]; it is shown once", NULL},
+    {"token list", "token.list", {NULL}, "token_id roles region org secrets made_at until revoked_at", "all tokens, without their secrets", NULL},
+    {"token rotate", "token.rotate", {"token_id"}, NULL, "a new secret; the one before stays good until the next time", NULL},
+    {"token revoke", "token.revoke", {"token_id"}, NULL, "the token is no good any more", NULL},
+    {"audit verify", NULL, {NULL}, NULL, "audit verify DATABASE [HEADS [KEY]]: is the event log as it was written?", run_audit},
     {"call", NULL, {NULL}, NULL, "call METHOD [JSON]: any method; the answer as JSON", run_call},
 };
 
@@ -76,8 +107,9 @@ _Noreturn void must_fail(const char *claim, const char *file, int line)
 static void print_help(void)
 {
     puts("paidan -- orders for help, dispatched to volunteer organisations\n"
-         "usage: paidan [--server unix:PATH|tcp:127.0.0.1:PORT] [--json] COMMAND …\n"
-         "       the server is also taken from PAIDAN_SERVER\n");
+         "usage: paidan [--server unix:PATH|tcp:127.0.0.1:PORT|tls:HOST:PORT] [--json] COMMAND …\n"
+         "       the server is also taken from PAIDAN_SERVER; a token from the file that PAIDAN_TOKEN_FILE\n"
+         "       names; with tls: the files PAIDAN_TLS_CERT, PAIDAN_TLS_KEY and PAIDAN_TLS_CA\n");
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
         char usage[80];
         int at = snprintf(usage, sizeof usage, "%s", verbs[i].words);
@@ -90,13 +122,45 @@ static void print_help(void)
          "usage, 65 a wrong file, 69 no server.");
 }
 
+/* Shows the token that stands in the file PAIDAN_TOKEN_FILE; arguments and the environment are seen by
+ * others. */
+static bool say_hello(struct client *client)
+{
+    const char *path = getenv("PAIDAN_TOKEN_FILE");
+    const struct node *error = NULL;
+    char token[256] = "";
+    if (path == NULL)
+        return true;
+    FILE *file = fopen(path, "re");
+    if (file == NULL || fgets(token, sizeof token, file) == NULL) {
+        fprintf(stderr, "paidan: %s: no token in it\n", path);
+        if (file != NULL)
+            fclose(file);
+        return false;
+    }
+    fclose(file);
+    token[strcspn(token, "\r\n")] = '\0';
+    struct pack *pack = client_begin(client, "session.hello");
+    pack_map(pack);
+    pack_key_text(pack, "token", token);
+    pack_close(pack);
+    if (client_call(client, &error) != NULL)
+        return true;
+    if (error != NULL)
+        show_error(stderr, error);
+    return false;
+}
+
 static struct client *cli_open(const char *server)
 {
     char why[200];
     struct client *client = client_open(server, why);
     if (client == NULL)
         fprintf(stderr, "paidan: %s\n", why);
-    return client;
+    if (client == NULL || say_hello(client))
+        return client;
+    client_close(client);
+    return NULL;
 }
 
 static int report(const struct node *result, const struct node *error, const char *columns, bool is_json)
@@ -224,7 +288,7 @@ static int run_method(const char *server, const struct verb *verb, int argc, cha
         client_close(client);
         return EX_USAGE;
     }
-    if ((method->flags & METHOD_WRITE) != 0 && !has_ref)
+    if ((method->flags & METHOD_WRITE) != 0 && !has_ref && method_takes(method, P_REF))
         pack_ref(pack);
     pack_close(pack);
     return finish(client, verb->columns, is_json);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "document.h"
+#include "access.h"
 #include "server.h"
 #include "store/store.h"
 
@@ -78,6 +79,11 @@ static int check(const struct settings *s, struct failure *failure)
     if (s->timezone[0] == '\0' || strstr(s->timezone, "..") != NULL || access(zone, R_OK) != 0)
         return failure_set(failure, EX_CONFIG, "timezone: %s is not in /usr/share/zoneinfo (package tzdata)",
                     s->timezone);
+    unsigned roles = 0;
+    if (!roles_parse(s->open_roles, strlen(s->open_roles), &roles))
+        return failure_set(failure, EX_CONFIG, "open_roles: roles are platform, dispatcher, supervisor, org, auditor, operator, all; not %s", s->open_roles);
+    if (strcmp(s->crypto, "international") != 0 && strcmp(s->crypto, "state") != 0)
+        return failure_set(failure, EX_CONFIG, "crypto: must be international or state, not %s", s->crypto);
     static const char *const levels[] = {"error", "warn", "info", "debug"};
     for (int i = 0; i < 4; i++)
         if (strcmp(s->log_level, levels[i]) == 0)

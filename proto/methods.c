@@ -4,13 +4,13 @@
 #include <string.h>
 
 const struct method *const method_tables[] = {order_methods, match_methods, offer_methods,
-                                              org_methods,   read_methods,  server_methods};
+                                              org_methods,   read_methods,  server_methods, token_methods};
 const int method_table_count = (int)ARRAY_LEN(method_tables);
 
 int method_count(int table)
 {
     const int counts[] = {order_method_count, match_method_count, offer_method_count,
-                          org_method_count,   read_method_count,  server_method_count};
+                          org_method_count,   read_method_count,  server_method_count, token_method_count};
     return counts[table];
 }
 
@@ -20,6 +20,14 @@ int method_param_count(const struct method *method)
     while (method->params[count] != P_NONE)
         count++;
     return count;
+}
+
+bool method_takes(const struct method *method, enum param param)
+{
+    for (int i = 0; method->params[i] != P_NONE; i++)
+        if (method->params[i] == param)
+            return true;
+    return false;
 }
 
 const struct method *method_find(const char *name, size_t len)

@@ -6,9 +6,9 @@
 #include "turn.h"
 
 extern const struct method order_methods[], match_methods[], offer_methods[], org_methods[],
-    read_methods[], server_methods[];
+    read_methods[], server_methods[], token_methods[];
 extern const int order_method_count, match_method_count, offer_method_count, org_method_count,
-    read_method_count, server_method_count;
+    read_method_count, server_method_count, token_method_count;
 
 /* The order as it is asked for, from the parameters. */
 void request_from_args(const struct call *call, struct order_request *request);

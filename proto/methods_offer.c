@@ -37,7 +37,8 @@ static void pack_inbox(struct call *call, const struct org *org, struct pack *ou
     uint32_t limit = (uint32_t)arg_number(&call->args, P_LIMIT, 100);
     for (uint32_t slot = org->first_offer; slot != SLOT_NONE;) {
         const struct offer *f = engine_offer_slot(call->engine, slot);
-        if (state < 0 || f->state == state) {
+        const struct order *o = engine_order(call->engine, f->order_id);
+        if ((state < 0 || f->state == state) && o != NULL && access_sees(call, o->region)) {
             uint32_t at = count++;
             while (at != 0) { /* few, and nearly sorted: they came in the sequence of their deadlines */
                 const struct offer *before = engine_offer_slot(call->engine, slots[at - 1]);
@@ -103,13 +104,13 @@ static void got_offers(struct call *call, const struct query *q, struct pack *ou
 #define OFFER_ANSWER "{offer, offer_state, people, order, state}"
 
 const struct method offer_methods[] = {
-    {"offer.accept", "org, dispatcher", "Take an offer, with all or some of its people. Saying it twice is the same as once.", OFFER_ANSWER, METHOD_WRITE, 1, {P_OFFER, P_PEOPLE, P_REASON, P_REF}, run_accept, encode_order_state, NULL},
-    {"offer.decline", "org, dispatcher", "Not this time.", OFFER_ANSWER, METHOD_WRITE, 2, {P_OFFER, P_REASON, P_REF}, run_decline, encode_order_state, NULL},
-    {"offer.withdraw", "dispatcher", "Take a pending offer back.", OFFER_ANSWER, METHOD_WRITE, 1, {P_OFFER, P_REASON, P_REF}, run_withdraw, encode_order_state, NULL},
-    {"offer.list", "org, dispatcher", "With org alone: its live offers, soonest deadline first, with what is wanted. Else all offers by number, with a cursor.", "{items: [{offer, order, org, state, people, start_at, expires_at, …}], next}", METHOD_READER, 0, {P_ORG, P_ORDER, P_OFFER_STATE, P_SINCE, P_UNTIL, P_AFTER, P_LIMIT}, run_list, NULL, got_offers},
-    {"service.start", "org, dispatcher", "Service begins.", OFFER_ANSWER, METHOD_WRITE, 1, {P_OFFER, P_REF}, run_start, encode_order_state, NULL},
-    {"service.complete", "org, dispatcher", "Service is done; who served, and for how long.", OFFER_ANSWER, METHOD_WRITE, 1, {P_OFFER, P_RECORDS, P_REF}, run_complete, encode_order_state, NULL},
-    {"service.release", "org, dispatcher", "Give an accepted offer up; the missing people are sought again.", OFFER_ANSWER, METHOD_WRITE, 2, {P_OFFER, P_REASON, P_REF}, run_release, encode_order_state, NULL},
-    {"service.no_show", "dispatcher", "The organisation did not come.", OFFER_ANSWER, METHOD_WRITE, 1, {P_OFFER, P_REASON, P_REF}, run_no_show, encode_order_state, NULL},
+    {"offer.accept", ROLE_ORG | ROLE_DISPATCHER, "Take an offer, with all or some of its people. Saying it twice is the same as once.", OFFER_ANSWER, METHOD_WRITE, 1, {P_OFFER, P_PEOPLE, P_REASON, P_REF}, run_accept, encode_order_state, NULL},
+    {"offer.decline", ROLE_ORG | ROLE_DISPATCHER, "Not this time.", OFFER_ANSWER, METHOD_WRITE, 2, {P_OFFER, P_REASON, P_REF}, run_decline, encode_order_state, NULL},
+    {"offer.withdraw", ROLE_DISPATCHER, "Take a pending offer back.", OFFER_ANSWER, METHOD_WRITE, 1, {P_OFFER, P_REASON, P_REF}, run_withdraw, encode_order_state, NULL},
+    {"offer.list", ROLE_ORG | ROLE_DISPATCHER, "With org alone: its live offers, soonest deadline first, with what is wanted. Else all offers by number, with a cursor.", "{items: [{offer, order, org, state, people, start_at, expires_at, …}], next}", METHOD_READER, 0, {P_ORG, P_ORDER, P_OFFER_STATE, P_SINCE, P_UNTIL, P_AFTER, P_LIMIT}, run_list, NULL, got_offers},
+    {"service.start", ROLE_ORG | ROLE_DISPATCHER, "Service begins.", OFFER_ANSWER, METHOD_WRITE, 1, {P_OFFER, P_REF}, run_start, encode_order_state, NULL},
+    {"service.complete", ROLE_ORG | ROLE_DISPATCHER, "Service is done; who served, and for how long.", OFFER_ANSWER, METHOD_WRITE, 1, {P_OFFER, P_RECORDS, P_REF}, run_complete, encode_order_state, NULL},
+    {"service.release", ROLE_ORG | ROLE_DISPATCHER, "Give an accepted offer up; the missing people are sought again.", OFFER_ANSWER, METHOD_WRITE, 2, {P_OFFER, P_REASON, P_REF}, run_release, encode_order_state, NULL},
+    {"service.no_show", ROLE_DISPATCHER, "The organisation did not come.", OFFER_ANSWER, METHOD_WRITE, 1, {P_OFFER, P_REASON, P_REF}, run_no_show, encode_order_state, NULL},
 };
 const int offer_method_count = (int)ARRAY_LEN(offer_methods);

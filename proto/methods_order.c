@@ -90,7 +90,7 @@ static bool contact_from_args(const struct call *call, struct contact_row *row)
 static bool note_contact(struct call *call, uint64_t order, enum event_kind kind)
 {
     uint64_t kept = call->outcome.id;
-    struct command c = {.op = OP_NOTE_CONTACT, .order = order, .u.contact = kind};
+    struct command c = {.op = OP_NOTE, .order = order, .u.note = kind};
     bool is_good = call_step(call, &c);
     call->outcome.id = kept != 0 ? kept : order;
     return is_good;
@@ -358,6 +358,34 @@ static void got_contact(struct call *call, const struct query *q, struct pack *o
     pack_close(out);
 }
 
+/* That somebody was looked for is put down; the number is not. */
+static bool run_contact_find(struct call *call, struct pack *out)
+{
+    struct command c = {.op = OP_NOTE, .u.note = EVENT_CONTACT_SOUGHT};
+    (void)out;
+    if (!call_step(call, &c))
+        return false;
+    call->query = query_new(QUERY_PHONE);
+    call->query->limit = (uint32_t)arg_number(&call->args, P_LIMIT, 100);
+    snprintf(call->query->path, sizeof call->query->path, "%s", call->args.text[P_PHONE]);
+    return true;
+}
+
+static void found_contact(struct call *call, const struct query *q, struct pack *out)
+{
+    pack_map(out);
+    pack_key(out, "items");
+    pack_list(out);
+    for (uint32_t i = 0; i < q->order_count; i++) {
+        pack_map(out);
+        pack_order(out, call->engine, &q->orders[i]);
+        pack_close(out);
+    }
+    pack_close(out);
+    pack_next(out, 0);
+    pack_close(out);
+}
+
 static bool run_contact_erase(struct call *call, struct pack *out)
 {
     (void)out;
@@ -374,26 +402,27 @@ static bool run_contact_erase(struct call *call, struct pack *out)
         P_PEOPLE_MIN, P_PRIORITY, P_GROUPS, P_RISK, P_MAX_DISTANCE_M, P_PERSON
 
 const struct method order_methods[] = {
-    {"order.place", "platform, dispatcher", "Place an order. It is ready at once unless `review` is true; in mode auto or broadcast organisations are asked in the same turn. At most 200 offers are answered, here and wherever an order is shown; offer.list has them all.", "{order, state, offers: [{offer, org, expires_at, …}]}", METHOD_WRITE | METHOD_NEW, 3, {P_REF, P_REGION, P_CATEGORY, WISH, P_MODE, P_REVIEW, P_PROXY, P_CONTACT, P_NOTE, P_EXTERNAL_ID, P_DRY_RUN}, run_place, encode_placed, NULL},
-    {"order.get", "all", "One order with its offers, open or ended.", "{order, state, …, offers: […]}", METHOD_READER, 1, {P_ORDER}, run_get, NULL, got_order},
-    {"order.approve", "dispatcher", "A placed order becomes ready.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_approve, encode_order_state, NULL},
-    {"order.reject", "dispatcher", "A placed order is not volunteer service.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_REASON, P_REF}, run_reject, encode_order_state, NULL},
-    {"order.return", "dispatcher", "A placed order goes back to be completed.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_REASON, P_REF}, run_return, encode_order_state, NULL},
-    {"order.resubmit", "platform, dispatcher", "A returned order comes back; what is not named stays.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REF, P_REGION, P_CATEGORY, P_LAT, P_LON, P_CRS, P_SKILLS, P_STARTS_AT, P_ENDS_AT, P_MINUTES, P_HEADCOUNT, P_PEOPLE_MIN, P_GROUPS, P_RISK, P_MAX_DISTANCE_M}, run_resubmit, encode_order_state, NULL},
-    {"order.cancel", "platform, dispatcher", "The order is called off; pending and accepted offers are withdrawn. Not once somebody serves.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_cancel, encode_order_state, NULL},
-    {"order.escalate", "dispatcher", "The order climbs one level now; above the city it is unmet.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_escalate, encode_order_state, NULL},
-    {"order.supervise", "supervisor", "The order is watched: an event `overdue` comes at `until` unless it has ended.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_UNTIL, P_REASON, P_REF}, run_supervise, encode_order_state, NULL},
-    {"order.merge", "dispatcher", "The order is the same wish as another and ends as cancelled.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_INTO, P_REASON, P_REF}, run_merge, encode_order_state, NULL},
-    {"order.suspend", "dispatcher", "The order rests: its clocks stand still, pending offers are withdrawn.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_suspend, encode_order_state, NULL},
-    {"order.resume", "dispatcher", "The order goes on.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_resume, encode_order_state, NULL},
-    {"order.rate", "platform, dispatcher", "The resident's rating of a done order, which closes it or sends it to be served again.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_STARS, P_REWORK, P_REASON, P_REF}, run_rate, encode_order_state, NULL},
-    {"order.dispatch", "dispatcher", "Put an order before organisations, or change its mode, or close its cover short.", "{order, state, offers: […]}", METHOD_WRITE, 1, {P_ORDER, P_ORGS, P_PEOPLE, P_MODE, P_SHORT, P_OVERRIDE, P_INSTRUCTION, P_REASON, P_REF}, run_dispatch, encode_placed, NULL},
-    {"queue.claim", "dispatcher", "Take an order to work on: for the lease nobody else may dispatch it.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REF}, run_claim, encode_order_state, NULL},
-    {"queue.touch", "dispatcher", "Prolong the lease.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REF}, run_touch, encode_order_state, NULL},
-    {"queue.release", "dispatcher", "Give the order back to the queue.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REF}, run_unclaim, encode_order_state, NULL},
-    {"dispatch.batch", "dispatcher", "Assign the ready orders of a region together, 256 at most.", "{items: [{order, org, people, score, distance_m, start_at}], next, waiting, assigned, score, optimal, assigned_bound, score_bound, dry_run}", METHOD_WRITE, 1, {P_REGION, P_DRY_RUN, P_REF}, run_batch, encode_batch, NULL},
-    {"contact.put", "platform, dispatcher", "Keep personal data of an open order, in place of what was kept.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_CONTACT, P_REF}, run_contact_put, encode_order_state, NULL},
-    {"contact.get", "dispatcher, org", "Personal data of an order. Each look is an audited event.", "{order, name, phone, address, note, lat, lon}", METHOD_READER, 1, {P_ORDER}, run_contact_get, NULL, got_contact},
-    {"contact.erase", "dispatcher", "Forget the personal data of an order.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_contact_erase, encode_order_state, NULL},
+    {"order.place", ROLE_PLATFORM | ROLE_DISPATCHER, "Place an order. It is ready at once unless `review` is true; in mode auto or broadcast organisations are asked in the same turn. At most 200 offers are answered, here and wherever an order is shown; offer.list has them all.", "{order, state, offers: [{offer, org, expires_at, …}]}", METHOD_WRITE | METHOD_NEW, 3, {P_REF, P_REGION, P_CATEGORY, WISH, P_MODE, P_REVIEW, P_PROXY, P_CONTACT, P_NOTE, P_EXTERNAL_ID, P_DRY_RUN}, run_place, encode_placed, NULL},
+    {"order.get", ROLE_EVERY & ~ROLE_ORG & ~ROLE_OPERATOR, "One order with its offers, open or ended.", "{order, state, …, offers: […]}", METHOD_READER, 1, {P_ORDER}, run_get, NULL, got_order},
+    {"order.approve", ROLE_DISPATCHER, "A placed order becomes ready.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_approve, encode_order_state, NULL},
+    {"order.reject", ROLE_DISPATCHER, "A placed order is not volunteer service.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_REASON, P_REF}, run_reject, encode_order_state, NULL},
+    {"order.return", ROLE_DISPATCHER, "A placed order goes back to be completed.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_REASON, P_REF}, run_return, encode_order_state, NULL},
+    {"order.resubmit", ROLE_PLATFORM | ROLE_DISPATCHER, "A returned order comes back; what is not named stays.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REF, P_REGION, P_CATEGORY, P_LAT, P_LON, P_CRS, P_SKILLS, P_STARTS_AT, P_ENDS_AT, P_MINUTES, P_HEADCOUNT, P_PEOPLE_MIN, P_GROUPS, P_RISK, P_MAX_DISTANCE_M}, run_resubmit, encode_order_state, NULL},
+    {"order.cancel", ROLE_PLATFORM | ROLE_DISPATCHER, "The order is called off; pending and accepted offers are withdrawn. Not once somebody serves.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_cancel, encode_order_state, NULL},
+    {"order.escalate", ROLE_DISPATCHER, "The order climbs one level now; above the city it is unmet.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_escalate, encode_order_state, NULL},
+    {"order.supervise", ROLE_SUPERVISOR, "The order is watched: an event `overdue` comes at `until` unless it has ended.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_UNTIL, P_REASON, P_REF}, run_supervise, encode_order_state, NULL},
+    {"order.merge", ROLE_DISPATCHER, "The order is the same wish as another and ends as cancelled.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_INTO, P_REASON, P_REF}, run_merge, encode_order_state, NULL},
+    {"order.suspend", ROLE_DISPATCHER, "The order rests: its clocks stand still, pending offers are withdrawn.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_suspend, encode_order_state, NULL},
+    {"order.resume", ROLE_DISPATCHER, "The order goes on.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_resume, encode_order_state, NULL},
+    {"order.rate", ROLE_PLATFORM | ROLE_DISPATCHER, "The resident's rating of a done order, which closes it or sends it to be served again.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_STARS, P_REWORK, P_REASON, P_REF}, run_rate, encode_order_state, NULL},
+    {"order.dispatch", ROLE_DISPATCHER, "Put an order before organisations, or change its mode, or close its cover short.", "{order, state, offers: […]}", METHOD_WRITE, 1, {P_ORDER, P_ORGS, P_PEOPLE, P_MODE, P_SHORT, P_OVERRIDE, P_INSTRUCTION, P_REASON, P_REF}, run_dispatch, encode_placed, NULL},
+    {"queue.claim", ROLE_DISPATCHER, "Take an order to work on: for the lease nobody else may dispatch it.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REF}, run_claim, encode_order_state, NULL},
+    {"queue.touch", ROLE_DISPATCHER, "Prolong the lease.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REF}, run_touch, encode_order_state, NULL},
+    {"queue.release", ROLE_DISPATCHER, "Give the order back to the queue.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REF}, run_unclaim, encode_order_state, NULL},
+    {"dispatch.batch", ROLE_DISPATCHER, "Assign the ready orders of a region together, 256 at most.", "{items: [{order, org, people, score, distance_m, start_at}], next, waiting, assigned, score, optimal, assigned_bound, score_bound, dry_run}", METHOD_WRITE, 1, {P_REGION, P_DRY_RUN, P_REF}, run_batch, encode_batch, NULL},
+    {"contact.put", ROLE_PLATFORM | ROLE_DISPATCHER, "Keep personal data of an open order, in place of what was kept.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_CONTACT, P_REF}, run_contact_put, encode_order_state, NULL},
+    {"contact.get", ROLE_DISPATCHER | ROLE_ORG, "Personal data of an order. Each look is an audited event.", "{order, name, phone, address, note, lat, lon}", METHOD_READER, 1, {P_ORDER}, run_contact_get, NULL, got_contact},
+    {"contact.find", ROLE_DISPATCHER, "The orders of a telephone number, the newest first. Each search is an audited event.", "{items: [{order, state, …}], next}", METHOD_READER, 1, {P_PHONE, P_LIMIT}, run_contact_find, NULL, found_contact},
+    {"contact.erase", ROLE_DISPATCHER, "Forget the personal data of an order.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_contact_erase, encode_order_state, NULL},
 };
 const int order_method_count = (int)ARRAY_LEN(order_methods);

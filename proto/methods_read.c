@@ -361,7 +361,7 @@ static bool count_one(struct call *call, struct counting *c)
     const struct order *o = org == NULL ? engine_next_order(call->engine, &c->slot) : NULL;
     if (org == NULL && o == NULL)
         return false;
-    if (o != NULL && o->is_remote)
+    if ((o != NULL && o->is_remote) || !access_sees(call, org != NULL ? org->region : o->region))
         return true;
     struct cell *cell = find_cell(c, org != NULL ? org->lat : o->lat, org != NULL ? org->lon : o->lon);
     if (cell != NULL) {
@@ -413,16 +413,16 @@ static bool run_cells(struct call *call, struct pack *out)
 #define LIST_ANSWER "{items: […], next}"
 
 const struct method read_methods[] = {
-    {"order.list", "all", "Orders by number, open and ended, of a region and below, in a state.", LIST_ANSWER, METHOD_READER, 0, {P_REGION, P_BELOW, P_STATE, P_SINCE, P_UNTIL, P_AFTER, P_LIMIT}, run_orders, NULL, got_orders},
-    {"order.history", "all", "The events of one order, oldest first; `next` leads to older ones.", LIST_ANSWER, METHOD_READER, 1, {P_ORDER, P_AFTER, P_LIMIT}, run_history, NULL, got_events},
-    {"queue.list", "dispatcher", "What waits at a region and below: more urgent first, then the sooner deadline.", "{items: […], next, waiting}", 0, 1, {P_REGION, P_BELOW, P_AFTER, P_LIMIT}, run_queue, NULL, NULL},
-    {"event.read", "platform, auditor", "The change feed from any point.", LIST_ANSWER, METHOD_READER, 0, {P_AFTER, P_REGION, P_BELOW, P_ORDER, P_ORG, P_KIND, P_SINCE, P_UNTIL, P_LIMIT}, run_events, NULL, got_events},
-    {"event.subscribe", "platform, dispatcher, org", "Notifications [2, \"event\", [{…}]] from now on, or from `after` on, until the connection ends.", "{subscription}", 0, 0, {P_AFTER, P_REGION, P_BELOW, P_ORDER, P_ORG, P_KIND}, run_subscribe, NULL, NULL},
-    {"record.list", "org, auditor", "Service records by number.", LIST_ANSWER, METHOD_READER, 0, {P_ORG, P_ORDER, P_OFFER, P_VOLUNTEER, P_SINCE, P_UNTIL, P_AFTER, P_LIMIT}, run_records, NULL, got_records},
-    {"stats.summary", "supervisor, auditor", "Orders counted by state, category and priority.", "{items: [{state, category, priority, orders, headcount}], next, orders, states}", METHOD_READER, 0, {P_REGION, P_BELOW, P_SINCE, P_UNTIL}, run_summary, NULL, got_summary},
-    {"stats.org", "supervisor, org", "What an organisation has done.", "{org, name, accept_count, …}", 0, 1, {P_ORG}, run_stats_org, NULL, NULL},
-    {"map.cells", "supervisor", "Organisations and open orders by cells of the map; fewer than five orders show as `few`.", "{items: [{lat, lon, orgs, orders|few}], next}", 0, 0, {P_CELL}, run_cells, NULL, NULL},
-    {"region.get", "all", "One region.", "{region, name, level, parent, county, lat, lon, waiting}", 0, 1, {P_REGION}, run_region, NULL, NULL},
-    {"region.list", "all", "The regions right below one, or all.", LIST_ANSWER, 0, 0, {P_REGION, P_AFTER, P_LIMIT}, run_regions, NULL, NULL},
+    {"order.list", ROLE_EVERY & ~ROLE_ORG & ~ROLE_OPERATOR, "Orders by number, open and ended, of a region and below, in a state.", LIST_ANSWER, METHOD_READER, 0, {P_REGION, P_BELOW, P_STATE, P_SINCE, P_UNTIL, P_AFTER, P_LIMIT}, run_orders, NULL, got_orders},
+    {"order.history", ROLE_EVERY & ~ROLE_ORG & ~ROLE_OPERATOR, "The events of one order, oldest first; `next` leads to older ones.", LIST_ANSWER, METHOD_READER, 1, {P_ORDER, P_AFTER, P_LIMIT}, run_history, NULL, got_events},
+    {"queue.list", ROLE_DISPATCHER, "What waits at a region and below: more urgent first, then the sooner deadline.", "{items: […], next, waiting}", 0, 1, {P_REGION, P_BELOW, P_AFTER, P_LIMIT}, run_queue, NULL, NULL},
+    {"event.read", ROLE_PLATFORM | ROLE_AUDITOR, "The change feed from any point.", LIST_ANSWER, METHOD_READER, 0, {P_AFTER, P_REGION, P_BELOW, P_ORDER, P_ORG, P_KIND, P_SINCE, P_UNTIL, P_LIMIT}, run_events, NULL, got_events},
+    {"event.subscribe", ROLE_PLATFORM | ROLE_DISPATCHER | ROLE_ORG, "Notifications [2, \"event\", [{…}]] from now on, or from `after` on, until the connection ends.", "{subscription}", 0, 0, {P_AFTER, P_REGION, P_BELOW, P_ORDER, P_ORG, P_KIND}, run_subscribe, NULL, NULL},
+    {"record.list", ROLE_ORG | ROLE_AUDITOR, "Service records by number.", LIST_ANSWER, METHOD_READER, 0, {P_ORG, P_ORDER, P_OFFER, P_VOLUNTEER, P_SINCE, P_UNTIL, P_AFTER, P_LIMIT}, run_records, NULL, got_records},
+    {"stats.summary", ROLE_SUPERVISOR | ROLE_AUDITOR, "Orders counted by state, category and priority.", "{items: [{state, category, priority, orders, headcount}], next, orders, states}", METHOD_READER, 0, {P_REGION, P_BELOW, P_SINCE, P_UNTIL}, run_summary, NULL, got_summary},
+    {"stats.org", ROLE_SUPERVISOR | ROLE_ORG, "What an organisation has done.", "{org, name, accept_count, …}", 0, 1, {P_ORG}, run_stats_org, NULL, NULL},
+    {"map.cells", ROLE_SUPERVISOR, "Organisations and open orders by cells of the map; fewer than five orders show as `few`.", "{items: [{lat, lon, orgs, orders|few}], next}", 0, 0, {P_CELL}, run_cells, NULL, NULL},
+    {"region.get", ROLE_EVERY, "One region.", "{region, name, level, parent, county, lat, lon, waiting}", 0, 1, {P_REGION}, run_region, NULL, NULL},
+    {"region.list", ROLE_EVERY, "The regions right below one, or all.", LIST_ANSWER, 0, 0, {P_REGION, P_AFTER, P_LIMIT}, run_regions, NULL, NULL},
 };
 const int read_method_count = (int)ARRAY_LEN(read_methods);

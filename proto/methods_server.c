@@ -8,14 +8,22 @@
 
 static bool run_hello(struct call *call, struct pack *out)
 {
+    char roles[ROLES_BYTES];
+    const struct identity *who = &call->session->who;
+    const char *token = arg_has(&call->args, P_TOKEN) ? call->args.text[P_TOKEN] : NULL;
+    if (token != NULL && !turn_identify(call, token, strlen(token)))
+        return error_set(&call->error, REFUSAL_UNAUTHENTICATED, "token", "it is unknown, expired or revoked");
     if (arg_has(&call->args, P_CLIENT))
         snprintf(call->session->actor, sizeof call->session->actor, "%.24s/%.32s",
-                 call->session->principal, call->args.text[P_CLIENT]);
+                 call->session->who.principal, call->args.text[P_CLIENT]);
     pack_map(out);
     pack_key_text(out, "server", "paidand");
     pack_key_text(out, "version", PAIDAN_VERSION);
     pack_key_uint(out, "protocol", 1);
-    pack_key_text(out, "principal", call->session->principal);
+    pack_key_text(out, "principal", who->principal);
+    pack_key_text(out, "roles", roles_text(who->roles, roles));
+    pack_key_uint(out, "region", who->region);
+    pack_key_uint(out, "org", who->org);
     pack_close(out);
     return true;
 }
@@ -55,6 +63,7 @@ static void pack_params(const struct method *m, struct pack *out)
 
 static bool run_methods(struct call *call, struct pack *out)
 {
+    char roles[ROLES_BYTES];
     (void)call;
     pack_map(out);
     pack_key(out, "items");
@@ -64,7 +73,7 @@ static bool run_methods(struct call *call, struct pack *out)
             const struct method *m = &method_tables[t][i];
             pack_map(out);
             pack_key_text(out, "name", m->name);
-            pack_key_text(out, "role", m->role);
+            pack_key_text(out, "role", roles_text(m->roles, roles));
             pack_key_text(out, "text", m->text);
             pack_key_text(out, "answer", m->answer);
             pack_key_bool(out, "write", (m->flags & METHOD_WRITE) != 0);
@@ -93,6 +102,7 @@ static bool run_stats(struct call *call, struct pack *out)
     pack_key_uint(out, "refused", t.refused);
     pack_key_uint(out, "batches", t.batches);
     pack_key_uint(out, "events", t.events);
+    pack_key_uint(out, "wrong_tokens", t.wrong_tokens);
     if (arg_number(&call->args, P_DIGEST, 0) != 0) {
         char digest[20];
         snprintf(digest, sizeof digest, "%016llx", (unsigned long long)engine_digest(call->engine));
@@ -143,12 +153,12 @@ static bool run_codes(struct call *call, struct pack *out)
 }
 
 const struct method server_methods[] = {
-    {"session.hello", "all", "Say who calls. Tokens are not used yet; `client` tells desks apart.", "{server, version, protocol, principal}", 0, 0, {P_TOKEN, P_CLIENT, P_PROTOCOL}, run_hello, NULL, NULL},
-    {"server.info", "all", "Which server this is.", "{server, version, protocol, schema, now, draining}", 0, 0, {P_NONE}, run_info, NULL, NULL},
-    {"server.methods", "all", "This table.", "{items: [{name, role, text, answer, write, params}], next}", 0, 0, {P_NONE}, run_methods, NULL, NULL},
-    {"server.stats", "operator", "Counts, sizes, and how the live queues are.", "{orders_open, …, live}", 0, 0, {P_DIGEST}, run_stats, NULL, NULL},
-    {"server.backup", "operator", "Copy the database to a new file on the service's host, while it runs.", "{path}", METHOD_READER, 1, {P_PATH}, run_backup, NULL, got_backup},
-    {"server.reload", "operator", "Read the configuration and the tables again, as SIGHUP does.", "{reloading}", 0, 0, {P_NONE}, run_reload, NULL, NULL},
-    {"code.list", "all", "The closed lists and code tables, with Chinese and English labels.", "{items: […], next}", 0, 0, {P_LIST}, run_codes, NULL, NULL},
+    {"session.hello", ROLE_ANYONE, "Say who calls, with a token; `client` tells desks apart.", "{server, version, protocol, principal, roles, region, org}", 0, 0, {P_TOKEN, P_CLIENT, P_PROTOCOL}, run_hello, NULL, NULL},
+    {"server.info", ROLE_ANYONE, "Which server this is.", "{server, version, protocol, schema, now, draining}", 0, 0, {P_NONE}, run_info, NULL, NULL},
+    {"server.methods", ROLE_EVERY, "This table.", "{items: [{name, role, text, answer, write, params}], next}", 0, 0, {P_NONE}, run_methods, NULL, NULL},
+    {"server.stats", ROLE_OPERATOR, "Counts, sizes, and how the live queues are.", "{orders_open, …, live}", 0, 0, {P_DIGEST}, run_stats, NULL, NULL},
+    {"server.backup", ROLE_OPERATOR, "Copy the database to a new file on the service's host, while it runs.", "{path}", METHOD_READER | METHOD_NEW, 1, {P_PATH}, run_backup, NULL, got_backup},
+    {"server.reload", ROLE_OPERATOR, "Read the configuration and the tables again, as SIGHUP does.", "{reloading}", 0, 0, {P_NONE}, run_reload, NULL, NULL},
+    {"code.list", ROLE_EVERY, "The closed lists and code tables, with Chinese and English labels.", "{items: […], next}", 0, 0, {P_LIST}, run_codes, NULL, NULL},
 };
 const int server_method_count = (int)ARRAY_LEN(server_methods);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "access.h"
 #include "frame.h"
 
 const struct param_info params[PARAM_COUNT] = {
@@ -22,7 +23,7 @@ static const char *const kind_texts[KIND_COUNT] = {
     [KIND_GROUPS] = "list of words", [KIND_WAIVES] = "list of words", [KIND_SCHEDULE] = "text",
     [KIND_DATES] = "list of maps", [KIND_RECORDS] = "list of maps", [KIND_CONTACT] = "map",
     [KIND_PRIORITY] = "word", [KIND_MODE] = "word", [KIND_ORG_TYPE] = "word", [KIND_RANK] = "word",
-    [KIND_ORDER_STATE] = "word", [KIND_OFFER_STATE] = "word", [KIND_EVENT_KIND] = "word",
+    [KIND_ORDER_STATE] = "word", [KIND_OFFER_STATE] = "word", [KIND_EVENT_KIND] = "word", [KIND_ROLES] = "words",
 };
 
 const char *param_kind_text(enum param_kind kind)
@@ -187,6 +188,18 @@ static bool decode_crs(struct decoder *d)
     if (node_is_text(d->node, "gcj02") || node_is_text(d->node, "wgs84"))
         return true;
     return error_set(d->error, REFUSAL_BAD_VALUE, "crs", "crs must be one of: wgs84, gcj02");
+}
+
+static bool decode_roles(struct decoder *d)
+{
+    unsigned roles = 0;
+    if (!check_text(d, d->node))
+        return false;
+    if (!roles_parse(d->node->u.text, d->node->count, &roles) || roles == 0)
+        return error_set(d->error, REFUSAL_BAD_VALUE, d->info->name,
+                         "roles are: platform, dispatcher, supervisor, org, auditor, operator");
+    d->args->number[d->param] = roles;
+    return true;
 }
 
 /* One skill by name; category: only those that an order may name. */
@@ -437,6 +450,8 @@ static bool decode_one(struct decoder *d)
         return decode_records(d);
     case KIND_CONTACT:
         return decode_contact(d);
+    case KIND_ROLES:
+        return decode_roles(d);
     case KIND_PRIORITY: case KIND_MODE: case KIND_ORG_TYPE: case KIND_RANK: case KIND_ORDER_STATE:
     case KIND_OFFER_STATE: case KIND_EVENT_KIND: case KIND_COUNT:
     default:

@@ -17,7 +17,7 @@ enum param_kind {
     KIND_ID, KIND_INT, KIND_TIME, KIND_BOOL, KIND_TEXT, KIND_CODE, KIND_PATH, KIND_DEGREES,
     KIND_CRS, KIND_SKILL, KIND_SKILLS, KIND_IDS, KIND_GROUPS, KIND_WAIVES, KIND_SCHEDULE,
     KIND_DATES, KIND_RECORDS, KIND_CONTACT, KIND_PRIORITY, KIND_MODE, KIND_ORG_TYPE, KIND_RANK,
-    KIND_ORDER_STATE, KIND_OFFER_STATE, KIND_EVENT_KIND, KIND_COUNT
+    KIND_ORDER_STATE, KIND_OFFER_STATE, KIND_EVENT_KIND, KIND_ROLES, KIND_COUNT
 };
 
 struct param_info {
@@ -59,6 +59,11 @@ struct error {
 static inline bool arg_has(const struct args *a, enum param p)
 {
     return (a->present[p / 64] >> (p % 64) & 1) != 0;
+}
+static inline void args_put_number(struct args *a, enum param p, int64_t number)
+{
+    a->present[p / 64] |= UINT64_C(1) << (p % 64);
+    a->number[p] = number;
 }
 static inline int64_t arg_number(const struct args *a, enum param p, int64_t fallback)
 {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -63,6 +64,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     net_sweep(context);
+    disk_watch(context);
 }
 
 static void on_stop(evutil_socket_t signal_number, short what, void *context)
@@ -114,6 +116,8 @@ static void pack_extra(void *context, struct pack *out)
     struct store_gauges g = store_gauges(s->store);
     struct live_status live = live_status(s->live);
     pack_key_uint(out, "connections", s->connection_count);
+    pack_key_uint(out, "disk_free_bytes", s->disk_free);
+    pack_key_bool(out, "storage_low", s->is_disk_low);
     pack_key(out, "store");
     pack_map(out);
     pack_key_uint(out, "database_bytes", g.database_bytes);
@@ -151,6 +155,7 @@ static struct turn_settings turn_settings_of(const struct server *server)
                                   .retain_contacts_ms = days_ms(s->retain_contacts_days),
                                   .refs_max = s->refs_max,
                                   .questions_max = s->questions_max,
+                                  .requests_per_s = s->requests_per_s,
                                   .codes = &server->codes};
 }
 
@@ -191,13 +196,39 @@ static void reload(struct server *s)
     log_info("reloaded", "config=%s", s->config != NULL ? s->config : "-");
 }
 
+/* The key: as it is set, or from systemd's credentials, or a file beside the data, which is made. */
+static int open_vault(struct server *s, char *heads, size_t size, struct failure *failure)
+{
+    char path[SETTING_TEXT_BYTES + 32];
+    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    bool is_own = false;
+    snprintf(heads, size, "%s", s->settings.audit_heads);
+    if (heads[0] == '\0')
+        snprintf(heads, size, "%s/heads.log", s->settings.data);
+    snprintf(path, sizeof path, "%s", s->settings.master_key);
+    if (path[0] == '\0' && credentials != NULL)
+        snprintf(path, sizeof path, "%.500s/master_key", credentials);
+    if (path[0] == '\0' || (s->settings.master_key[0] == '\0' && access(path, R_OK) != 0)) {
+        snprintf(path, sizeof path, "%s/master.key", s->settings.data);
+        is_own = true;
+        mkdir(s->settings.data, 0700); /* the store says what is wrong with it */
+        log_warn("key_beside_data", "path=%s advice=\"keep the master key elsewhere: see master_key\"", path);
+    }
+    return vault_open(&s->vault, strcmp(s->settings.crypto, "state") == 0 ? VAULT_STATE : VAULT_INTERNATIONAL,
+                      path, is_own, failure);
+}
+
 /* Opens the store and fills the engine from the tables and from it. */
 static int load(struct server *s, struct failure *failure)
 {
-    struct store_options options = {.directory = s->settings.data, .wake = wake, .context = s};
+    char heads[SETTING_TEXT_BYTES + 16];
+    struct store_options options = {.directory = s->settings.data, .wake = wake, .context = s,
+                                    .vault = &s->vault, .heads = heads,
+                                    .heads_every_ms = s->settings.audit_every_s * INT64_C(1000)};
     int64_t began = server_now(s);
     s->engine = engine_new(s->settings.node);
-    if (store_open(&options, &s->store, failure) != 0 ||
+    if (open_vault(s, heads, sizeof heads, failure) != 0 ||
+        store_open(&options, &s->store, failure) != 0 ||
         store_load_skills(s->store, s->engine, failure) != 0 ||
         codes_load_regions(s->engine, s->settings.regions, failure) != 0 ||
         codes_load_tables(s->engine, s->settings.codes, failure) != 0)
@@ -216,7 +247,8 @@ static int load(struct server *s, struct failure *failure)
     if (getrandom(&random, sizeof random, 0) != sizeof random)
         return failure_set(failure, EX_OSERR, "getrandom: %s", strerror(errno));
     s->turn = turn_new(s->engine, &ports, &settings, random);
-    if (store_load_refs(s->store, turn_load_ref, s->turn, &next_ref, failure) != 0 ||
+    if (store_load_tokens(s->store, turn_load_token, s->turn, failure) != 0 ||
+        store_load_refs(s->store, turn_load_ref, s->turn, &next_ref, failure) != 0 ||
         store_start(s->store, failure) != 0)
         return -1;
     turn_load_done(s->turn, next_ref);
@@ -303,6 +335,8 @@ static void close_all(struct server *s)
     turn_free(s->turn);
     engine_free(s->engine);
     codes_fini(&s->codes);
+    vault_close(&s->vault);
+    tls_close(s);
     close_events(s);
 }
 
@@ -322,7 +356,8 @@ int server_run(const struct settings *settings, const char *config)
     if (rc == 0)
         rc = net_listen(s, &failure);
     if (rc == 0) {
-        s->intake = turn_connect(s->turn, INTAKE_CONNECTION, "intake");
+        struct identity intake = identity_trusted("intake");
+        s->intake = turn_connect(s->turn, INTAKE_CONNECTION, &intake);
         rc = live_open(&live, &s->live, &failure);
     }
     if (rc == 0) {

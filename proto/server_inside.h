@@ -24,14 +24,16 @@ struct connection {
     int64_t frame_since; /* ms: when the frame that is not whole yet began; 0: none */
     uint32_t outstanding; /* requests whose answers are still to come */
     uint32_t place;
-    bool is_closing, is_paused;
+    int64_t since; /* ms: when it came */
+    bool is_closing, is_paused, is_stranger;
     struct connection *next, *prev;
 };
 
 struct listener {
     struct evconnlistener *listener;
+    struct server *server;
     char path[108]; /* of a Unix socket, removed at the end */
-    bool is_unix;
+    bool is_unix, is_tls;
 };
 
 struct server {
@@ -55,6 +57,12 @@ struct server {
     struct session *intake;
     struct live_entry *entries; /* of the intake, being placed */
     uint32_t entries_left;
+    struct vault vault;
+    struct ssl_ctx_st *tls; /* NULL: no TLS */
+    struct identity stranger; /* who shows no token: what open_roles allows */
+    uint64_t disk_free;
+    bool has_ballast, was_ballast_tried, is_disk_low;
+    uint32_t strangers; /* connections that have not said who they are */
     bool is_stopping, wants_reload;
     int exit_code;
     int64_t stopping_since;
@@ -70,6 +78,15 @@ bool net_owes(const struct server *server); /* answers that are not written yet 
 void net_send(void *server, uint64_t connection, const uint8_t *bytes, size_t len);
 size_t net_backlog(void *server, uint64_t connection);
 void net_sweep(struct server *server); /* once a second: frames that never end */
+
+/* server_tls.c */
+int tls_open(struct server *server, struct failure *failure);
+void tls_close(struct server *server);
+struct bufferevent *tls_accept(struct server *server, evutil_socket_t fd);
+void tls_bye(struct bufferevent *bev); /* before it is freed; of one without TLS it does nothing */
+
+/* server_disk.c */
+void disk_watch(struct server *server); /* once a second */
 
 /* server_intake.c */
 void intake_take(struct server *server);

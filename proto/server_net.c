@@ -1,7 +1,8 @@
 /* server_net.c -- listeners and connections: bytes to frames, answers to bytes.
  *
  * A connection that does not read is not read from either once it owes us OUTPUT_PAUSE bytes, and is
- * closed at OUTPUT_MAX; one whose frame does not end within FRAME_MS is closed. */
+ * closed at OUTPUT_MAX; one whose frame does not end within FRAME_MS is closed. Who has not said who it
+ * is has little time and space for it, and such connections may not take more than half of all. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -19,6 +20,11 @@
 #define OUTPUT_PAUSE (4u << 20)
 #define OUTPUT_MAX (64u << 20)
 #define FRAME_MS 30000
+#define STRANGER_MS 10000        /* to say who one is */
+#define STRANGER_BYTES 4096      /* the longest request before that */
+#define WRONG_TOKENS_MAX 3       /* then the connection ends */
+#define IN_FLIGHT_MAX 65536      /* answers that one connection may wait for; no more is read then */
+#define UNACKNOWLEDGED_MS 30000u /* a peer that is silent at the network's level is gone */
 
 static struct connection *find(const struct server *s, uint64_t number)
 {
@@ -51,8 +57,10 @@ static void close_connection(struct connection *c)
     if (c->next != NULL)
         c->next->prev = c->prev;
     s->connection_count--;
+    s->strangers -= c->is_stranger;
     turn_disconnect(s->turn, c->session);
     log_debug("disconnected", "connection=%llu", (unsigned long long)c->number);
+    tls_bye(c->bev);
     bufferevent_free(c->bev);
     free(c);
 }
@@ -66,6 +74,14 @@ static bool is_owed(const struct connection *c)
 static void close_after_output(struct connection *c)
 {
     c->is_closing = true;
+    bufferevent_disable(c->bev, EV_READ);
+}
+
+static void pause_reading(struct connection *c)
+{
+    if (c->is_paused)
+        return;
+    c->is_paused = true;
     bufferevent_disable(c->bev, EV_READ);
 }
 
@@ -83,10 +99,8 @@ void net_send(void *context, uint64_t number, const uint8_t *bytes, size_t len)
     evbuffer_add(output, bytes, len);
     if (bytes[0] == 0x94 && c->outstanding != 0) /* an answer, where a notification is a list of three */
         c->outstanding--;
-    if (evbuffer_get_length(output) > OUTPUT_PAUSE && !c->is_paused) {
-        c->is_paused = true;
-        bufferevent_disable(c->bev, EV_READ);
-    }
+    if (evbuffer_get_length(output) > OUTPUT_PAUSE)
+        pause_reading(c);
 }
 
 size_t net_backlog(void *context, uint64_t number)
@@ -108,7 +122,22 @@ static void refuse_frame(struct connection *c, const char *why)
     net_send(c->server, c->number, pack.bytes, pack.len);
     pack_fini(&pack);
     log_warn("bad_frame", "connection=%llu principal=%s reason=\"%s\"", (unsigned long long)c->number,
-             c->session->principal, why);
+             c->session->who.principal, why);
+}
+
+/* After requests: whether it has said who it is, or guessed too often. */
+static void look_at_caller(struct connection *c)
+{
+    if (c->is_stranger && c->session->who.roles != 0) {
+        c->is_stranger = false;
+        c->server->strangers--;
+    }
+    if (c->session->failures >= WRONG_TOKENS_MAX && !c->is_closing) {
+        log_warn("wrong_tokens", "connection=%llu", (unsigned long long)c->number);
+        close_after_output(c);
+    }
+    if (c->outstanding > IN_FLIGHT_MAX)
+        pause_reading(c);
 }
 
 static void on_read(struct bufferevent *bev, void *context)
@@ -128,6 +157,11 @@ static void on_read(struct bufferevent *bev, void *context)
         if (!turn_request(c->server->turn, c->session, bytes + used, frame))
             close_after_output(c);
         used += frame;
+        look_at_caller(c);
+    }
+    if (state == FRAME_PARTIAL && c->is_stranger && len - used > STRANGER_BYTES) {
+        state = FRAME_BAD;
+        why = "too long before session.hello";
     }
     if (state == FRAME_BAD) {
         turn_end(c->server->turn); /* the answers before it first */
@@ -144,7 +178,7 @@ static void on_written(struct bufferevent *bev, void *context)
     struct connection *c = context;
     if (c->is_closing && !is_owed(c)) {
         close_connection(c);
-    } else if (c->is_paused) {
+    } else if (c->is_paused && c->outstanding <= IN_FLIGHT_MAX) {
         c->is_paused = false;
         bufferevent_enable(bev, EV_READ);
     }
@@ -160,36 +194,61 @@ static void on_event(struct bufferevent *bev, short what, void *context)
         close_connection(c);
 }
 
-/* Who it is: the user behind a Unix socket, or simply somebody on this host. */
-static void name_principal(int fd, bool is_unix, char *principal, size_t size)
+/* Who it is: the user behind a Unix socket; else somebody who may do what strangers may, and behind TLS
+ * nothing before a token. The daemon's own user and root run the service anyway. */
+static struct identity identify(const struct server *s, int fd, const struct listener *l)
 {
     struct ucred peer;
+    struct identity who = s->stranger;
     socklen_t len = sizeof peer;
-    if (is_unix && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
-        snprintf(principal, size, "uid:%u", (unsigned)peer.uid);
-    else
-        snprintf(principal, size, "tcp");
+    snprintf(who.principal, sizeof who.principal, "%s", l->is_tls ? "tls" : "tcp");
+    if (l->is_tls)
+        who.roles = 0;
+    if (l->is_unix && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0) {
+        snprintf(who.principal, sizeof who.principal, "uid:%u", (unsigned)peer.uid);
+        if (peer.uid == 0 || peer.uid == geteuid())
+            who.roles = ROLE_EVERY;
+    }
+    return who;
+}
+
+static const char *why_not_accepted(const struct server *s, bool is_stranger)
+{
+    if (s->is_stopping)
+        return "draining";
+    if (s->connection_count >= s->settings.connections_max)
+        return "connections_max";
+    return is_stranger && s->strangers >= (s->settings.connections_max + 1) / 2 ? "strangers" : NULL;
+}
+
+static void set_up_tcp(int fd)
+{
+    int one = 1;
+    unsigned timeout = UNACKNOWLEDGED_MS;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
 }
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
                       int address_len, void *context)
 {
-    struct server *s = context;
-    char principal[32];
-    bool is_unix = address->sa_family == AF_UNIX;
+    struct listener *l = context;
+    struct server *s = l->server;
+    struct identity who = identify(s, fd, l);
+    const char *why_not = why_not_accepted(s, who.roles == 0);
     (void)listener;
+    (void)address;
     (void)address_len;
-    if (s->connection_count >= s->settings.connections_max || s->is_stopping) {
-        log_warn("connection_refused", "reason=%s connections=%u",
-                 s->is_stopping ? "draining" : "connections_max", s->connection_count);
+    if (why_not != NULL) {
+        log_warn("connection_refused", "reason=%s connections=%u", why_not, s->connection_count);
         close(fd);
         return;
     }
-    int one = 1;
-    if (!is_unix)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (!l->is_unix)
+        set_up_tcp(fd);
     struct connection *c = must_alloc(1, sizeof *c);
-    c->bev = bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    c->bev = l->is_tls ? tls_accept(s, fd) : bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
     if (c->bev == NULL) {
         close(fd);
         free(c);
@@ -197,12 +256,14 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     }
     c->server = s;
     c->number = ++s->next_number;
-    name_principal(fd, is_unix, principal, sizeof principal);
-    c->session = turn_connect(s->turn, c->number, principal);
+    c->since = server_now(s);
+    c->is_stranger = who.roles == 0;
+    s->strangers += c->is_stranger;
+    c->session = turn_connect(s->turn, c->number, &who);
     enter(s, c);
     bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
     bufferevent_enable(c->bev, EV_READ | EV_WRITE);
-    log_debug("connected", "connection=%llu principal=%s", (unsigned long long)c->number, principal);
+    log_debug("connected", "connection=%llu principal=%s", (unsigned long long)c->number, who.principal);
 }
 
 static void resume_listening(evutil_socket_t fd, short what, void *context)
@@ -215,7 +276,7 @@ static void resume_listening(evutil_socket_t fd, short what, void *context)
 /* Out of descriptors: the listener rests, or it would spin. */
 static void on_accept_error(struct evconnlistener *listener, void *context)
 {
-    struct server *s = context;
+    struct server *s = ((struct listener *)context)->server;
     static const struct timeval rest = {.tv_usec = 100000};
     log_error("accept_failed", "reason=\"%s\"", strerror(errno));
     evconnlistener_disable(listener);
@@ -261,7 +322,7 @@ static int bind_unix(struct server *s, const char *path, struct failure *failure
     return fd;
 }
 
-static int bind_tcp(const char *value, struct failure *failure)
+static int bind_tcp(const char *value, bool is_tls, struct failure *failure)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
     char host[64];
@@ -275,41 +336,45 @@ static int bind_tcp(const char *value, struct failure *failure)
     address.sin_port = htons((uint16_t)port);
     if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
         return failure_set(failure, EX_CONFIG, "listen: %s is no IPv4 address", host);
-    if ((ntohl(address.sin_addr.s_addr) >> 24) != 127)
-        return failure_set(failure, EX_CONFIG, "listen: %s is beyond loopback, which needs tokens and TLS, "
-                                        "and this version has neither", host);
+    if (!is_tls && (ntohl(address.sin_addr.s_addr) >> 24) != 127)
+        return failure_set(failure, EX_CONFIG, "listen: %s is beyond loopback: tcp may not, use tls:%s", host, value);
     int one = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 1024) != 0) {
         int code = errno == EADDRINUSE ? EX_UNAVAILABLE : EX_CANTCREAT;
-        failure_set(failure, code, "listen: tcp:%s: %s", value, strerror(errno));
+        failure_set(failure, code, "listen: %s: %s", value, strerror(errno));
         if (fd >= 0)
             close(fd);
         return -1;
     }
     socklen_t size = sizeof address;
     getsockname(fd, (struct sockaddr *)&address, &size);
-    log_info("listening", "address=tcp:%s:%d", host, ntohs(address.sin_port));
+    log_info("listening", "address=%s:%s:%d", is_tls ? "tls" : "tcp", host, ntohs(address.sin_port));
     return fd;
 }
 
 int net_listen(struct server *s, struct failure *failure)
 {
     s->next_number = INTAKE_CONNECTION;
+    roles_parse(s->settings.open_roles, strlen(s->settings.open_roles), &s->stranger.roles);
     for (int i = 0; i < s->settings.listen_count; i++) {
         const char *value = s->settings.listen[i];
         struct listener *l = &s->listeners[s->listener_count];
+        l->server = s;
         l->is_unix = strncmp(value, "unix:", 5) == 0;
-        int fd = l->is_unix ? bind_unix(s, value + 5, failure) : bind_tcp(value + 4, failure);
+        l->is_tls = strncmp(value, "tls:", 4) == 0;
+        if (l->is_tls && s->tls == NULL && tls_open(s, failure) != 0)
+            return -1;
+        int fd = l->is_unix ? bind_unix(s, value + 5, failure) : bind_tcp(value + 4, l->is_tls, failure);
         if (fd < 0)
             return -1;
         if (l->is_unix) {
             snprintf(l->path, sizeof l->path, "%s", value + 5);
             log_info("listening", "address=%s", value);
         }
-        l->listener = evconnlistener_new(s->base, on_accept, s, LEV_OPT_CLOSE_ON_FREE, -1, fd);
+        l->listener = evconnlistener_new(s->base, on_accept, l, LEV_OPT_CLOSE_ON_FREE, -1, fd);
         if (l->listener == NULL) {
             close(fd);
             return failure_set(failure, EX_OSERR, "listen: %s: no memory", value);
@@ -352,11 +417,12 @@ void net_sweep(struct server *s)
     for (struct connection *c = s->connections, *next = NULL; c != NULL; c = next) {
         next = c->next;
         size_t owed = evbuffer_get_length(bufferevent_get_output(c->bev));
+        bool is_silent = c->is_stranger && now - c->since > STRANGER_MS;
         bool is_slow = c->frame_since != 0 && now - c->frame_since > FRAME_MS;
-        if (is_slow || owed > OUTPUT_MAX || (c->is_closing && !is_owed(c))) {
+        if (is_silent || is_slow || owed > OUTPUT_MAX || (c->is_closing && !is_owed(c))) {
             if (!c->is_closing)
                 log_warn("connection_closed", "connection=%llu reason=%s",
-                         (unsigned long long)c->number, is_slow ? "frame_not_ended" : "reads_too_slowly");
+                         (unsigned long long)c->number, is_silent ? "no_hello" : is_slow ? "frame_not_ended" : "reads_too_slowly");
             close_connection(c);
         }
     }

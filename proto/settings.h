@@ -23,7 +23,8 @@ struct settings {
 #undef RNUMBER
     char listen[LISTEN_MAX][SETTING_TEXT_BYTES]; /* unix:PATH or tcp:ADDRESS:PORT */
     int listen_count;
-    uint32_t node, connections_max, questions_max, socket_mode, retain_events_days, retain_refs_days, refs_max,
+    uint32_t node, connections_max, questions_max, socket_mode, audit_every_s, requests_per_s, disk_reserve_mib,
+        retain_events_days, retain_refs_days, refs_max,
         retain_contacts_days;
     struct rules rules;
 };

@@ -131,7 +131,7 @@ static bool pack_value(struct pack *pack, const struct param_info *info, const c
         return false;
     case KIND_TEXT: case KIND_CODE: case KIND_PATH: case KIND_CRS: case KIND_SKILL:
     case KIND_SCHEDULE: case KIND_PRIORITY: case KIND_MODE: case KIND_ORG_TYPE: case KIND_RANK:
-    case KIND_ORDER_STATE: case KIND_OFFER_STATE: case KIND_EVENT_KIND: case KIND_COUNT:
+    case KIND_ORDER_STATE: case KIND_OFFER_STATE: case KIND_EVENT_KIND: case KIND_ROLES: case KIND_COUNT:
     default:
         pack_text(pack, value);
         return true;

@@ -109,12 +109,19 @@ static bool gate(struct turn *t, struct call *call, const struct node *method_na
         map = &params_list->u.items[0];
     else if (params_list->count != 0)
         return error_set(&call->error, REFUSAL_BAD_REQUEST, "params", "params is one map");
+    if ((m->roles & ROLE_ANYONE) == 0 && call->session->who.roles == 0)
+        return error_set(&call->error, REFUSAL_UNAUTHENTICATED, NULL, "%s", "");
+    if (is_too_fast(t, call->session, call->now))
+        return error_set(&call->error, REFUSAL_RATE_LIMITED, NULL, "at most %u a second", t->settings.requests_per_s);
     if ((m->flags & METHOD_READER) != 0 && t->questions_open + t->job_count >= t->settings.questions_max)
         return error_set(&call->error, REFUSAL_OVERLOADED, NULL, "%s", "");
     if (t->is_draining && (m->flags & METHOD_NEW) != 0)
         return error_set(&call->error, REFUSAL_DRAINING, NULL, "%s", "");
+    if (t->is_storage_low && (m->flags & METHOD_NEW) != 0)
+        return error_set(&call->error, REFUSAL_STORAGE_LOW, NULL, "%s", "");
     if (!params_decode(&t->arena, engine_catalogue(t->engine), map, m->params, method_param_count(m),
-                       m->required, &call->args, &call->error))
+                       m->required, &call->args, &call->error) ||
+        !access_check(call))
         return false;
     if (map != NULL && arg_has(&call->args, P_REF))
         call->digest = hash64(digest_node(map) ^ digest_node(method_name));
@@ -126,7 +133,7 @@ static bool run(struct turn *t, struct call *call)
 {
     bool has_ref = arg_has(&call->args, P_REF);
     if (has_ref) {
-        call->ref_id = refs_find(&t->refs, call->session->principal, call->args.text[P_REF]);
+        call->ref_id = refs_find(&t->refs, call->session->who.principal, call->args.text[P_REF]);
         if (call->ref_id != 0) {
             ask_ref(t, call);
             return false;
@@ -145,6 +152,7 @@ static bool run(struct turn *t, struct call *call)
         struct asked asked = {.connection = call->session->connection,
                               .msgid = call->msgid,
                               .method = call->method};
+        access_narrow(call, call->query);
         ask(t, call->query, &asked);
         return false;
     }
@@ -154,7 +162,7 @@ static bool run(struct turn *t, struct call *call)
     }
     if (has_ref) {
         call->ref_id = t->next_ref++;
-        refs_add(&t->refs, call->session->principal, call->args.text[P_REF], call->ref_id);
+        refs_add(&t->refs, call->session->who.principal, call->args.text[P_REF], call->ref_id);
         remember_day(t, call->ref_id, call->now);
     }
     return true;
@@ -227,7 +235,7 @@ static void encode_calls(struct turn *t)
             continue;
         uint32_t bytes = (uint32_t)(t->pack.len - head);
         struct ref_row row = {.id = call->ref_id, .digest = call->digest, .at = call->now,
-                              .caller = must_strdup(call->session->principal),
+                              .caller = must_strdup(call->session->who.principal),
                               .ref = must_strdup(call->args.text[P_REF]),
                               .answer = must_alloc(1, bytes), .answer_bytes = bytes};
         memcpy(row.answer, t->pack.bytes + head, bytes);

@@ -7,14 +7,17 @@
 #ifndef PAIDAN_TURN_H
 #define PAIDAN_TURN_H
 
+#include "access.h"
 #include "arena.h"
 #include "codec.h"
 #include "engine/engine.h"
 #include "params.h"
 #include "store/refs.h"
 #include "store/store.h"
+#include "tokens.h"
 
 struct turn;
+struct call;
 
 struct turn_ports {
     void *context;
@@ -32,16 +35,17 @@ struct turn_settings {
     int64_t retain_events_ms, retain_refs_ms, retain_contacts_ms; /* 0: for ever */
     uint64_t refs_max;
     uint32_t questions_max; /* that may wait for the reader */
+    uint32_t requests_per_s; /* of one caller; 0: no bound */
     const struct code_tables *codes; /* what code.list shows of the deployment's files; may be NULL */
 };
 
 /* Somebody who sends requests. */
 struct session {
     uint64_t connection;
-    char principal[ACTOR_BYTES_MAX + 1]; /* uid:1000, tcp, intake */
+    struct identity who;
     char actor[ACTOR_BYTES_MAX + 1];     /* the principal, with the client's name when it gave one */
     struct subscription *subscriptions;
-    uint32_t place;
+    uint32_t place, failures; /* failures: wrong tokens */
     struct session *next, *prev;
 };
 
@@ -54,8 +58,13 @@ struct engine *turn_engine(struct turn *turn);
 void turn_load_ref(void *turn, const char *caller, const char *ref, uint64_t id, int64_t at);
 void turn_load_done(struct turn *turn, uint64_t next_ref);
 
-struct session *turn_connect(struct turn *turn, uint64_t connection, const char *principal);
+void turn_load_token(void *turn, const struct token_row *row);
+
+struct session *turn_connect(struct turn *turn, uint64_t connection,
+                             const struct identity *who);
 void turn_disconnect(struct turn *turn, struct session *session);
+/* Says who the caller is, by a token; what it could do before is over. False: nobody's token. */
+bool turn_identify(struct call *call, const char *token, size_t len);
 
 /* One whole frame. False: it was no request; an error was sent where it could be, and the connection
  * should end after that. */
@@ -70,13 +79,15 @@ int64_t turn_wait_ms(struct turn *turn);
 uint64_t turn_barrier(const struct turn *turn);
 /* The code tables brought skills that the store does not know yet. */
 void turn_keep_catalogue(struct turn *turn);
+/* The disk is nearly full, or not any more: nothing new is begun, what there is may end. */
+void turn_storage_low(struct turn *turn, bool is_low);
 /* No new orders from now on. */
 void turn_drain(struct turn *turn);
 /* Whether all that was gathered is durable and every question answered. */
 bool turn_is_idle(const struct turn *turn);
 /* Counters for server.stats. */
 struct turn_counts {
-    uint64_t turns, requests, refused, batches, events;
+    uint64_t turns, requests, refused, batches, events, wrong_tokens;
     uint64_t refusals[REFUSAL_COUNT];
 } turn_counts(const struct turn *turn);
 
@@ -91,6 +102,7 @@ struct call {
     struct error error;
     struct outcome outcome;
     struct query *query; /* set by a method that the reader answers */
+    char *secret;        /* of a new token, for its one answer */
     bool is_job;         /* set by turn_add_job(): the answer comes later */
     int64_t now;
     uint32_t msgid;
@@ -113,7 +125,9 @@ enum method_flags {
 #define METHOD_PARAMS_MAX 34
 
 struct method {
-    const char *name, *role, *text, *answer;
+    const char *name;
+    unsigned roles; /* enum role: who may call it */
+    const char *text, *answer;
     unsigned flags;
     int required; /* the first so many of `params` */
     enum param params[METHOD_PARAMS_MAX]; /* ended by P_NONE */
@@ -126,10 +140,13 @@ extern const struct method *const method_tables[];
 int method_count(int table);
 extern const int method_table_count;
 int method_param_count(const struct method *method);
+bool method_takes(const struct method *method, enum param param);
 const struct method *method_find(const char *name, size_t len);
 
 /* Carries a command out for a call; the refusal becomes the call's error. */
 bool call_step(struct call *call, struct command *command);
+const struct tokens *turn_tokens(const struct turn *turn);
+void turn_put_token(struct turn *turn, const struct token_row *row);
 void call_add_contact(struct call *call, const struct contact_row *row);
 const struct code_tables *turn_codes(const struct turn *turn);
 bool turn_is_draining(const struct turn *turn);

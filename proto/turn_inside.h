@@ -35,6 +35,7 @@ struct turn {
     struct turn_settings settings;
     struct arena arena;
     struct refs refs;
+    struct tokens tokens;
     uint64_t next_ref, next_subscription;
     struct ref_day *ref_days;
     uint32_t ref_day_count;
@@ -55,8 +56,17 @@ struct turn {
     struct job *jobs; /* the newest first; each turn works on the oldest */
     uint32_t job_count;
     int64_t purged_at;
-    bool is_draining;
+    bool is_draining, is_storage_low;
+    struct bucket *buckets; /* BUCKETS, by the caller's hash */
     struct turn_counts counts;
+};
+
+/* How much a caller has asked of late: it drains by the second. Two callers that share a bucket share
+ * its bound, which is seldom and harmless. */
+#define BUCKETS 8192
+struct bucket {
+    int64_t at;
+    uint64_t level; /* thousandths of a request */
 };
 
 /* A method that works through the whole state, slice by slice. */
@@ -84,6 +94,7 @@ void answer_error(struct turn *t, struct held *held, uint64_t connection, uint32
                   const struct error *error);
 
 /* turn_session.c */
+bool is_too_fast(struct turn *t, const struct session *s, int64_t now);
 struct session *find_session(struct turn *t, uint64_t connection);
 void remember_day(struct turn *t, uint64_t id, int64_t at);
 

@@ -23,7 +23,7 @@ void ask_ref(struct turn *t, const struct call *call)
                           .digest = call->digest,
                           .msgid = call->msgid};
     q->ref_id = call->ref_id;
-    snprintf(asked.principal, sizeof asked.principal, "%s", call->session->principal);
+    snprintf(asked.principal, sizeof asked.principal, "%s", call->session->who.principal);
     snprintf(asked.ref, sizeof asked.ref, "%s", call->args.text[P_REF]);
     ask(t, q, &asked);
 }

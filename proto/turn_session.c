@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <string.h>
 
 struct turn *turn_new(struct engine *engine, const struct turn_ports *ports,
                       const struct turn_settings *settings, uint64_t random_key)
@@ -38,6 +39,8 @@ void turn_free(struct turn *t)
     pool_fini(&t->session_table);
     arena_fini(&t->arena);
     refs_fini(&t->refs);
+    tokens_fini(&t->tokens);
+    free(t->buckets);
     free(t->ref_days);
     pack_fini(&t->pack);
     for (int i = 0; i < 2; i++) {
@@ -80,12 +83,12 @@ void turn_load_done(struct turn *t, uint64_t next_ref)
     t->published = engine_counters(t->engine).event - 1;
 }
 
-struct session *turn_connect(struct turn *t, uint64_t connection, const char *principal)
+struct session *turn_connect(struct turn *t, uint64_t connection, const struct identity *who)
 {
     struct session *s = must_alloc(1, sizeof *s);
     s->connection = connection;
-    snprintf(s->principal, sizeof s->principal, "%s", principal);
-    snprintf(s->actor, sizeof s->actor, "%s", principal);
+    s->who = *who;
+    snprintf(s->actor, sizeof s->actor, "%s", who->principal);
     s->next = t->sessions;
     if (s->next != NULL)
         s->next->prev = s;
@@ -108,6 +111,70 @@ void turn_disconnect(struct turn *t, struct session *session)
     pool_give(&t->session_table, session->place);
     drop_subscriptions(session);
     free(session);
+}
+
+bool is_too_fast(struct turn *t, const struct session *s, int64_t now)
+{
+    uint64_t hash = 0;
+    uint64_t rate = t->settings.requests_per_s;
+    if (rate == 0)
+        return false;
+    if (t->buckets == NULL)
+        t->buckets = must_alloc(BUCKETS, sizeof *t->buckets);
+    for (const char *at = s->who.principal; *at != '\0'; at++)
+        hash = hash64(hash ^ (unsigned char)*at) + 1;
+    struct bucket *b = &t->buckets[hash % BUCKETS];
+    uint64_t drained = now > b->at ? (uint64_t)(now - b->at) * rate : 0;
+    b->level = drained < b->level ? b->level - drained : 0;
+    b->at = now;
+    if (b->level + 1000 > rate * 1000) /* a second's worth at once */
+        return true;
+    b->level += 1000;
+    return false;
+}
+
+void turn_storage_low(struct turn *t, bool is_low)
+{
+    t->is_storage_low = is_low;
+}
+
+void turn_load_token(void *context, const struct token_row *row)
+{
+    struct turn *t = context;
+    tokens_put(&t->tokens, row);
+}
+
+const struct tokens *turn_tokens(const struct turn *t)
+{
+    return &t->tokens;
+}
+
+/* In force at once, for those too who came with it before. */
+void turn_put_token(struct turn *t, const struct token_row *row)
+{
+    char principal[ACTOR_BYTES_MAX + 1];
+    tokens_put(&t->tokens, row);
+    batch_add_token(t->gathering, row);
+    snprintf(principal, sizeof principal, "token:%s", row->id);
+    for (struct session *s = t->sessions; s != NULL && row->revoked_at != 0; s = s->next)
+        if (strcmp(s->who.principal, principal) == 0) {
+            s->who.roles = 0;
+            drop_subscriptions(s);
+        }
+}
+
+bool turn_identify(struct call *call, const char *token, size_t len)
+{
+    struct session *s = call->session;
+    drop_subscriptions(s);
+    if (tokens_check(&call->turn->tokens, token, len, call->now, &s->who)) {
+        snprintf(s->actor, sizeof s->actor, "%s", s->who.principal);
+        return true;
+    }
+    s->who.roles = 0;
+    s->failures++;
+    call->turn->counts.wrong_tokens++;
+    return false;
 }
 
 struct session *find_session(struct turn *t, uint64_t connection)

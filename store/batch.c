@@ -110,11 +110,17 @@ void batch_add_contact(struct batch *b, const struct contact_row *row)
     b->contacts[b->contact_count++] = *row;
 }
 
+void batch_add_token(struct batch *b, const struct token_row *row)
+{
+    b->tokens = GROW(b->tokens, b->token_count, b->token_room);
+    b->tokens[b->token_count++] = *row;
+}
+
 bool batch_is_empty(const struct batch *b)
 {
     return b->order_count + b->offer_count + b->org_count + b->tally_count + b->event_count +
                    b->record_count + b->served_count + b->removed_count + b->ref_count +
-                   b->contact_count + b->skill_count == 0 && !b->has_retention;
+                   b->contact_count + b->token_count + b->skill_count == 0 && !b->has_retention;
 }
 
 void batch_reset(struct batch *b)
@@ -130,7 +136,7 @@ void batch_reset(struct batch *b)
         explicit_bzero(b->contacts, b->contact_count * sizeof *b->contacts);
     b->order_count = b->offer_count = b->org_count = b->tally_count = b->event_count = 0;
     b->record_count = b->served_count = b->removed_count = b->ref_count = b->contact_count = 0;
-    b->skill_count = 0;
+    b->token_count = b->skill_count = 0;
     b->has_retention = false;
     map_clear(&b->order_places);
     map_clear(&b->offer_places);
@@ -150,6 +156,7 @@ void batch_fini(struct batch *b)
     free(b->removed_orgs);
     free(b->refs);
     free(b->contacts);
+    free(b->tokens);
     free(b->skills);
     map_fini(&b->order_places);
     map_fini(&b->offer_places);

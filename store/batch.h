@@ -31,6 +31,17 @@ struct contact_row {
     bool has_point, is_erased;
 };
 
+#define TOKEN_ID_BYTES_MAX 24
+
+/* Who may call: secrets as digests, at most two of them alive so that they can be changed in peace. */
+struct token_row {
+    char id[TOKEN_ID_BYTES_MAX + 1];
+    uint8_t secrets[2][32]; /* the newer one first */
+    uint32_t secret_count, roles;
+    uint64_t region, org;
+    int64_t made_at, expires_at, revoked_at; /* 0: never */
+};
+
 /* What may be forgotten: everything before these instants; 0 keeps all. */
 struct retention {
     int64_t events_before, refs_before, contacts_before;
@@ -54,10 +65,12 @@ struct batch {
     uint64_t *removed_orgs;
     struct ref_row *refs;
     struct contact_row *contacts;
+    struct token_row *tokens;
     struct skill *skills; /* the whole catalogue when it has changed */
     uint32_t order_count, order_room, offer_count, offer_room, org_count, org_room, tally_count,
         tally_room, event_count, event_room, record_count, record_room, served_count, served_room,
-        removed_count, removed_room, ref_count, ref_room, contact_count, contact_room, skill_count;
+        removed_count, removed_room, ref_count, ref_room, contact_count, contact_room, token_count, token_room,
+        skill_count;
     struct counters counters;
     uint64_t next_ref;
     struct retention retention;
@@ -68,6 +81,7 @@ struct batch {
 void batch_gather(struct batch *batch, struct engine *engine);
 void batch_add_ref(struct batch *batch, struct ref_row row); /* takes its strings */
 void batch_add_contact(struct batch *batch, const struct contact_row *row);
+void batch_add_token(struct batch *batch, const struct token_row *row);
 void batch_add_catalogue(struct batch *batch, const struct catalogue *catalogue);
 bool batch_is_empty(const struct batch *batch);
 void batch_reset(struct batch *batch);

@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 
+#include "chain.h"
 #include "store.h"
 
 /* Opens a connection with the settings that all of ours have. */
@@ -13,18 +14,23 @@ int sqlite_fail(sqlite3 *db, const char *doing, struct failure *failure);
 /* One number; `fallback` when there is no row. */
 int sqlite_number(sqlite3 *db, const char *sql, int64_t *number, struct failure *failure);
 
-/* Makes or migrates the schema, in one transaction a version. */
-int sqlite_migrate(sqlite3 *db, struct failure *failure);
+/* Makes or migrates the schema, in one transaction a version; then checks that the vault's key is the
+ * one that personal data were sealed with. */
+int sqlite_migrate(sqlite3 *db, const struct vault *vault, struct failure *failure);
+/* The head of the audit chain, and the one before the oldest event that is kept. */
+int sqlite_chain(sqlite3 *db, enum vault_profile *profile, struct chain *head, struct chain *base,
+                 struct failure *failure);
 
 /* The writer's prepared statements. */
 struct writer;
-int writer_new(sqlite3 *db, struct writer **writer, struct failure *failure);
+int writer_new(sqlite3 *db, const struct vault *vault, struct writer **writer, struct failure *failure);
+const struct chain *writer_chain(const struct writer *writer);
 void writer_free(struct writer *writer);
 /* One transaction; on failure the outcome is unknown. */
 int writer_commit(struct writer *writer, const struct batch *batch, struct failure *failure);
 
 /* Answers one question on a read-only connection. */
-void reader_answer(sqlite3 *db, struct query *query);
+void reader_answer(sqlite3 *db, const struct vault *vault, struct query *query);
 
 /* Rows to structs; columns in the sequence of the tables. */
 void row_order(sqlite3_stmt *row, struct order *order);
@@ -32,6 +38,11 @@ void row_offer(sqlite3_stmt *row, struct offer *offer);
 /* Borrows from the row and from `more`. */
 void row_org(sqlite3_stmt *row, struct org *org, struct org_more *more);
 void row_event(sqlite3_stmt *row, struct event *event);
+
+/* Personal data as one sealed text, and back; false when it does not open. */
+size_t contact_seal(const struct vault *vault, const struct contact_row *row, uint8_t *sealed);
+bool contact_unseal(const struct vault *vault, const uint8_t *sealed, size_t len, struct contact_row *row);
+#define CONTACT_SEALED_MAX (4 * (CONTACT_TEXT_BYTES_MAX + 1) + 16 + SEAL_BYTES_MAX)
 
 int sqlite_backup(sqlite3 *db, const char *path, struct failure *failure);
 

@@ -1,4 +1,5 @@
 /* sqlite_load.c -- what is open goes back into memory at start. */
+#include <string.h>
 #include <sysexits.h>
 
 #include "sqlite.h"
@@ -140,4 +141,35 @@ int store_load_refs(struct store *store,
         return -1;
     *next_ref = (uint64_t)next;
     return 0;
+}
+
+struct token_visit {
+    void (*visit)(void *context, const struct token_row *row);
+    void *context;
+};
+
+static int take_token(void *context, sqlite3_stmt *row, struct failure *failure)
+{
+    struct token_visit *v = context;
+    struct token_row t = {.roles = (uint32_t)sqlite3_column_int64(row, 3),
+                          .region = (uint64_t)sqlite3_column_int64(row, 4),
+                          .org = (uint64_t)sqlite3_column_int64(row, 5),
+                          .made_at = sqlite3_column_int64(row, 6),
+                          .expires_at = sqlite3_column_int64(row, 7),
+                          .revoked_at = sqlite3_column_int64(row, 8)};
+    (void)failure;
+    const char *id = (const char *)sqlite3_column_text(row, 0);
+    for (size_t i = 0; id != NULL && id[i] != '\0' && i < TOKEN_ID_BYTES_MAX; i++)
+        t.id[i] = id[i];
+    for (int i = 0; i < 2 && sqlite3_column_bytes(row, 1 + i) == (int)sizeof t.secrets[i]; i++)
+        memcpy(t.secrets[t.secret_count++], sqlite3_column_blob(row, 1 + i), sizeof t.secrets[i]);
+    v->visit(v->context, &t);
+    return 0;
+}
+
+int store_load_tokens(struct store *store, void (*visit)(void *context, const struct token_row *row),
+                      void *context, struct failure *failure)
+{
+    struct token_visit v = {.visit = visit, .context = context};
+    return each(store->writer_db, "SELECT * FROM tokens ORDER BY id", take_token, &v, failure);
 }

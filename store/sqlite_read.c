@@ -63,7 +63,8 @@ static uint64_t take_offer(struct query *q, sqlite3_stmt *row)
     struct offer offer;
     row_offer(row, &offer);
     if ((f->org == 0 || f->org == offer.org) && (f->order == 0 || f->order == offer.order_id) &&
-        (f->state < 0 || f->state == offer.state) && in_time(f, offer.made_at))
+        (f->state < 0 || f->state == offer.state) && in_time(f, offer.made_at) &&
+        has_region(f, (uint64_t)sqlite3_column_int64(row, sqlite3_column_count(row) - 1)))
         q->offers[q->offer_count++] = offer;
     return offer.id;
 }
@@ -92,7 +93,7 @@ static uint64_t take_record(struct query *q, sqlite3_stmt *row)
                            .minutes = (uint32_t)sqlite3_column_int64(row, 6)};
     if ((f->org != 0 && f->org != r.org) || (f->order != 0 && f->order != r.order) ||
         (f->offer != 0 && f->offer != r.offer) || (f->volunteer != 0 && f->volunteer != r.volunteer) ||
-        !in_time(f, r.at))
+        !in_time(f, r.at) || !has_region(f, (uint64_t)sqlite3_column_int64(row, 7)))
         return id;
     q->record_ids[q->record_count] = id;
     q->records[q->record_count++] = r;
@@ -126,8 +127,8 @@ static void answer_order(sqlite3 *db, struct query *q)
     if (rc == SQLITE_ROW) {
         q->orders = must_alloc(1, sizeof *q->orders);
         row_order(statement, q->orders);
-        q->order_count = 1;
-        q->is_found = true;
+        q->is_found = has_region(&q->filter, q->orders->region);
+        q->order_count = q->is_found;
     }
     finish(db, statement, rc, q);
 }
@@ -217,16 +218,12 @@ static void answer_summary(sqlite3 *db, struct query *q)
     q->counts = cells;
 }
 
-static void copy_text(sqlite3_stmt *row, int column, char *to, size_t size)
+static void answer_contact(sqlite3 *db, const struct vault *vault, struct query *q)
 {
-    size_t len = (size_t)sqlite3_column_bytes(row, column);
-    const void *text = sqlite3_column_text(row, column);
-    if (text != NULL && len < size)
-        memcpy(to, text, len);
-}
-
-static void answer_contact(sqlite3 *db, struct query *q)
-{
+    answer_order(db, q); /* whose region says who may see it */
+    if (!q->is_found)
+        return;
+    q->is_found = false;
     sqlite3_stmt *statement = prepare(db, "SELECT * FROM contact WHERE order_id = ?", q);
     if (statement == NULL)
         return;
@@ -234,17 +231,31 @@ static void answer_contact(sqlite3 *db, struct query *q)
     int rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW) {
         struct contact_row *c = &q->contact;
-        q->is_found = true;
         c->order_id = q->filter.order;
         c->put_at = sqlite3_column_int64(statement, 1);
-        copy_text(statement, 2, c->name, sizeof c->name);
-        copy_text(statement, 3, c->phone, sizeof c->phone);
-        copy_text(statement, 4, c->address, sizeof c->address);
-        copy_text(statement, 5, c->note, sizeof c->note);
-        c->has_point = sqlite3_column_type(statement, 6) != SQLITE_NULL;
-        c->lat = sqlite3_column_int(statement, 6);
-        c->lon = sqlite3_column_int(statement, 7);
+        q->is_found = contact_unseal(vault, sqlite3_column_blob(statement, 2),
+                                     (size_t)sqlite3_column_bytes(statement, 2), c);
+        if (!q->is_found)
+            failure_set(&q->failure, EX_DATAERR, "the personal data of this order do not open");
     }
+    finish(db, statement, rc, q);
+}
+
+/* The orders of a telephone number, the newest first. */
+static void answer_phone(sqlite3 *db, const struct vault *vault, struct query *q)
+{
+    uint8_t phone[DIGEST_BYTES];
+    sqlite3_stmt *statement = prepare(
+        db, "SELECT orders.* FROM contact_phone JOIN orders ON orders.id = contact_phone.order_id "
+            "WHERE phone = ? ORDER BY order_id DESC", q);
+    vault_index(vault, q->path, phone);
+    q->orders = must_alloc(q->limit, sizeof *q->orders);
+    if (statement == NULL)
+        return;
+    sqlite3_bind_blob(statement, 1, phone, sizeof phone, SQLITE_STATIC);
+    int rc = SQLITE_ROW;
+    while (q->order_count < q->limit && (rc = sqlite3_step(statement)) == SQLITE_ROW)
+        take_order(q, statement);
     finish(db, statement, rc, q);
 }
 
@@ -270,7 +281,7 @@ static void answer_ref(sqlite3 *db, struct query *q)
     finish(db, statement, rc, q);
 }
 
-void reader_answer(sqlite3 *db, struct query *q)
+void reader_answer(sqlite3 *db, const struct vault *vault, struct query *q)
 {
     switch (q->kind) {
     case QUERY_ORDER:
@@ -290,18 +301,31 @@ void reader_answer(sqlite3 *db, struct query *q)
         break;
     case QUERY_OFFERS:
         q->offers = must_alloc(q->limit, sizeof *q->offers);
-        page(db, q, "SELECT * FROM offers WHERE id > ? ORDER BY id", take_offer, &q->offer_count);
+        page(db, q,
+             q->filter.regions == NULL
+                 ? "SELECT *, 0 FROM offers WHERE id > ? ORDER BY id"
+                 : "SELECT *, (SELECT region FROM orders WHERE orders.id = offers.order_id) FROM offers "
+                   "WHERE id > ? ORDER BY id",
+             take_offer, &q->offer_count);
         break;
     case QUERY_RECORDS:
         q->records = must_alloc(q->limit, sizeof *q->records);
         q->record_ids = must_alloc(q->limit, sizeof *q->record_ids);
-        page(db, q, "SELECT * FROM records WHERE id > ? ORDER BY id", take_record, &q->record_count);
+        page(db, q,
+             q->filter.regions == NULL
+                 ? "SELECT *, 0 FROM records WHERE id > ? ORDER BY id"
+                 : "SELECT *, (SELECT region FROM orders WHERE orders.id = records.order_id) FROM records "
+                   "WHERE id > ? ORDER BY id",
+             take_record, &q->record_count);
         break;
     case QUERY_SUMMARY:
         answer_summary(db, q);
         break;
     case QUERY_CONTACT:
-        answer_contact(db, q);
+        answer_contact(db, vault, q);
+        break;
+    case QUERY_PHONE:
+        answer_phone(db, vault, q);
         break;
     case QUERY_REF:
         answer_ref(db, q);
@@ -335,5 +359,6 @@ void query_free(struct query *q)
     free(q->ref.ref);
     free(q->ref.answer);
     explicit_bzero(&q->contact, sizeof q->contact);
+    explicit_bzero(q->path, sizeof q->path); /* it may be a telephone number */
     free(q);
 }

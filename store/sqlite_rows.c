@@ -140,3 +140,48 @@ void row_event(sqlite3_stmt *row, struct event *event)
     take_text(row, at++, event->actor, sizeof event->actor);
     take_text(row, at++, event->reason, sizeof event->reason);
 }
+
+/* Four texts, each ended by a NUL, then the point: has, lat, lon. */
+size_t contact_seal(const struct vault *vault, const struct contact_row *row, uint8_t *sealed)
+{
+    uint8_t plain[4 * (CONTACT_TEXT_BYTES_MAX + 1) + 16];
+    const char *const texts[] = {row->name, row->phone, row->address, row->note};
+    const int32_t point[3] = {row->has_point, row->lat, row->lon};
+    size_t len = 0;
+    for (int i = 0; i < 4; i++) {
+        size_t bytes = strlen(texts[i]) + 1;
+        memcpy(plain + len, texts[i], bytes);
+        len += bytes;
+    }
+    memcpy(plain + len, point, sizeof point);
+    len = vault_seal(vault, row->order_id, plain, len + sizeof point, sealed);
+    explicit_bzero(plain, sizeof plain);
+    return len;
+}
+
+bool contact_unseal(const struct vault *vault, const uint8_t *sealed, size_t len, struct contact_row *row)
+{
+    uint8_t plain[CONTACT_SEALED_MAX];
+    char *const texts[] = {row->name, row->phone, row->address, row->note};
+    int32_t point[3];
+    size_t at = 0;
+    ptrdiff_t got = len <= sizeof plain ? vault_unseal(vault, row->order_id, sealed, len, plain) : -1;
+    for (int i = 0; i < 4 && got >= 0; i++) {
+        size_t bytes = strnlen((const char *)plain + at, (size_t)got - at);
+        if (at + bytes + 1 + sizeof point > (size_t)got || bytes > CONTACT_TEXT_BYTES_MAX)
+            got = -1;
+        else
+            memcpy(texts[i], plain + at, bytes + 1);
+        at += bytes + 1;
+    }
+    if (got >= 0 && at + sizeof point == (size_t)got) {
+        memcpy(point, plain + at, sizeof point);
+        row->has_point = point[0] != 0;
+        row->lat = point[1];
+        row->lon = point[2];
+    } else {
+        got = -1;
+    }
+    explicit_bzero(plain, sizeof plain);
+    return got >= 0;
+}

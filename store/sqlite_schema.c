@@ -43,22 +43,43 @@ static const char events_sql[] =
     "people INTEGER NOT NULL, state INTEGER NOT NULL, level INTEGER NOT NULL, "
     "actor TEXT NOT NULL, reason TEXT NOT NULL) STRICT";
 
+/* Personal data, sealed; the telephone's keyed digest finds an order again. */
+static const char contact_sql[] =
+    "CREATE TABLE contact(order_id INTEGER PRIMARY KEY, put_at INTEGER NOT NULL, "
+    "sealed BLOB NOT NULL, phone BLOB NOT NULL) STRICT";
+static const char contact_phone_sql[] =
+    "CREATE TABLE contact_phone(phone BLOB NOT NULL, order_id INTEGER NOT NULL, "
+    "PRIMARY KEY(phone, order_id)) STRICT, WITHOUT ROWID";
+static const char contact_gone_sql[] =
+    "CREATE TRIGGER contact_gone AFTER DELETE ON contact BEGIN DELETE FROM contact_phone "
+    "WHERE phone = old.phone AND order_id = old.order_id; END";
+static const char tokens_sql[] =
+    "CREATE TABLE tokens(id TEXT PRIMARY KEY, newer BLOB NOT NULL, older BLOB NOT NULL, "
+    "roles INTEGER NOT NULL, region INTEGER NOT NULL, org INTEGER NOT NULL, made_at INTEGER NOT NULL, "
+    "expires_at INTEGER NOT NULL, revoked_at INTEGER NOT NULL) STRICT";
+/* The last numbers given; the audit chain's head, and the head before the oldest event that is kept;
+ * the profile of its digests; a sealed word that tells whether the master key is the right one. */
+static const char counters_sql[] =
+    "CREATE TABLE counters(one INTEGER PRIMARY KEY CHECK(one = 1), next_order INTEGER NOT NULL, "
+    "next_offer INTEGER NOT NULL, next_org INTEGER NOT NULL, next_event INTEGER NOT NULL, "
+    "next_ref INTEGER NOT NULL, head BLOB NOT NULL, base_seq INTEGER NOT NULL, "
+    "base_head BLOB NOT NULL, profile INTEGER NOT NULL, key_check BLOB NOT NULL) STRICT";
+
 static const char *const others_sql[] = {
     "CREATE TABLE records(id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL, "
     "offer INTEGER NOT NULL, org INTEGER NOT NULL, volunteer INTEGER NOT NULL, "
     "at INTEGER NOT NULL, minutes INTEGER NOT NULL) STRICT",
     "CREATE TABLE served(person INTEGER NOT NULL, org INTEGER NOT NULL, "
     "PRIMARY KEY(person, org)) STRICT, WITHOUT ROWID",
-    "CREATE TABLE contact(order_id INTEGER PRIMARY KEY, put_at INTEGER NOT NULL, "
-    "name TEXT NOT NULL, phone TEXT NOT NULL, address TEXT NOT NULL, note TEXT NOT NULL, "
-    "lat INTEGER, lon INTEGER) STRICT",
+    contact_sql,
+    contact_phone_sql,
+    contact_gone_sql,
     "CREATE TABLE refs(id INTEGER PRIMARY KEY, caller TEXT NOT NULL, ref TEXT NOT NULL, "
     "digest INTEGER NOT NULL, at INTEGER NOT NULL, answer BLOB NOT NULL) STRICT",
     "CREATE TABLE skills(bit INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT",
-    "CREATE TABLE counters(one INTEGER PRIMARY KEY CHECK(one = 1), next_order INTEGER NOT NULL, "
-    "next_offer INTEGER NOT NULL, next_org INTEGER NOT NULL, next_event INTEGER NOT NULL, "
-    "next_ref INTEGER NOT NULL) STRICT",
-    "INSERT INTO counters VALUES(1, 1, 1, 1, 1, 1)",
+    tokens_sql,
+    counters_sql,
+    "INSERT INTO counters VALUES(1, 1, 1, 1, 1, 1, zeroblob(32), 0, zeroblob(32), 0, x'')",
 };
 
 static int create(sqlite3 *db, struct failure *failure)
@@ -109,7 +130,162 @@ static int migrate_1_to_2(sqlite3 *db, struct failure *failure)
     return sqlite_run(db, "DROP TABLE orders_1; DROP TABLE offers_1; DROP TABLE events_1", failure);
 }
 
-int sqlite_migrate(sqlite3 *db, struct failure *failure)
+int sqlite_chain(sqlite3 *db, enum vault_profile *profile, struct chain *head, struct chain *base,
+                 struct failure *failure)
+{
+    sqlite3_stmt *statement = NULL;
+    static const char sql[] = "SELECT next_event - 1, head, base_seq, base_head, profile FROM counters";
+    *head = *base = (struct chain){.seq = 0};
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
+        return sqlite_fail(db, "audit chain", failure);
+    bool is_good = sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_bytes(statement, 1) == DIGEST_BYTES &&
+                   sqlite3_column_bytes(statement, 3) == DIGEST_BYTES;
+    if (is_good) {
+        head->seq = (uint64_t)sqlite3_column_int64(statement, 0);
+        memcpy(head->head, sqlite3_column_blob(statement, 1), DIGEST_BYTES);
+        base->seq = (uint64_t)sqlite3_column_int64(statement, 2);
+        memcpy(base->head, sqlite3_column_blob(statement, 3), DIGEST_BYTES);
+        *profile = sqlite3_column_int(statement, 4) == VAULT_STATE ? VAULT_STATE : VAULT_INTERNATIONAL;
+    }
+    sqlite3_finalize(statement);
+    return is_good ? 0 : sqlite_fail(db, "audit chain", failure);
+}
+
+static int run_bound(sqlite3 *db, const char *sql, int64_t number, const void *first, size_t first_len,
+                     const void *second, size_t second_len, struct failure *failure)
+{
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
+        return sqlite_fail(db, "migrate", failure);
+    sqlite3_bind_int64(statement, 1, number);
+    sqlite3_bind_blob64(statement, 2, first, first_len, SQLITE_STATIC);
+    sqlite3_bind_blob64(statement, 3, second, second_len, SQLITE_STATIC);
+    int rc = sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return rc == SQLITE_DONE ? 0 : sqlite_fail(db, "migrate", failure);
+}
+
+/* One row of the old table of personal data, in plain, to the new one, sealed. */
+static int seal_row(sqlite3 *db, sqlite3_stmt *row, const struct vault *vault, struct failure *failure)
+{
+    struct contact_row c = {.order_id = (uint64_t)sqlite3_column_int64(row, 0)};
+    uint8_t sealed[CONTACT_SEALED_MAX];
+    uint8_t phone[DIGEST_BYTES];
+    char sql[120];
+    const struct {
+        char *to;
+        size_t size;
+    } texts[] = {{c.name, sizeof c.name}, {c.phone, sizeof c.phone}, {c.address, sizeof c.address}, {c.note, sizeof c.note}};
+    for (int i = 0; i < 4; i++)
+        snprintf(texts[i].to, texts[i].size, "%s", (const char *)sqlite3_column_text(row, 2 + i));
+    c.has_point = sqlite3_column_type(row, 6) != SQLITE_NULL;
+    c.lat = sqlite3_column_int(row, 6);
+    c.lon = sqlite3_column_int(row, 7);
+    size_t len = contact_seal(vault, &c, sealed);
+    vault_index(vault, c.phone, phone);
+    snprintf(sql, sizeof sql, "INSERT INTO contact VALUES(?1, %lld, ?2, ?3)", (long long)sqlite3_column_int64(row, 1));
+    int rc = len == 0 ? failure_set(failure, EX_SOFTWARE, "personal data cannot be sealed")
+                      : run_bound(db, sql, (int64_t)c.order_id, sealed, len, phone, sizeof phone, failure);
+    if (rc == 0 && c.phone[0] != '\0')
+        rc = run_bound(db, "INSERT INTO contact_phone VALUES(?3, ?1)", (int64_t)c.order_id, NULL, 0, phone, sizeof phone, failure);
+    explicit_bzero(&c, sizeof c);
+    return rc;
+}
+
+static int seal_contacts(sqlite3 *db, const struct vault *vault, struct failure *failure)
+{
+    sqlite3_stmt *rows = NULL;
+    int rc = sqlite_run(db, "ALTER TABLE contact RENAME TO contact_2", failure);
+    const char *const steps[] = {contact_sql, contact_phone_sql, contact_gone_sql};
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(steps); i++)
+        rc = sqlite_run(db, steps[i], failure);
+    if (rc != 0 || sqlite3_prepare_v2(db, "SELECT * FROM contact_2", -1, &rows, NULL) != SQLITE_OK)
+        return rc != 0 ? rc : sqlite_fail(db, "migrate", failure);
+    int step = SQLITE_DONE;
+    while (rc == 0 && (step = sqlite3_step(rows)) == SQLITE_ROW)
+        rc = seal_row(db, rows, vault, failure);
+    sqlite3_finalize(rows);
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = sqlite_fail(db, "migrate", failure);
+    return rc != 0 ? rc : sqlite_run(db, "DROP TABLE contact_2", failure);
+}
+
+/* Version 3: personal data are sealed, the event log is a hash chain, tokens say who may call. What was
+ * purged before begins the chain: its first event follows the base. */
+static int migrate_2_to_3(sqlite3 *db, const struct vault *vault, struct failure *failure)
+{
+    struct chain chain = {.seq = 0};
+    int64_t first = 0;
+    if (seal_contacts(db, vault, failure) != 0 || sqlite_run(db, tokens_sql, failure) != 0 ||
+        sqlite_run(db, "ALTER TABLE counters RENAME TO counters_2", failure) != 0 ||
+        sqlite_run(db, counters_sql, failure) != 0 ||
+        sqlite_number(db, "SELECT coalesce(min(seq), (SELECT next_event FROM counters_2)) FROM events", &first, failure) != 0)
+        return -1;
+    sqlite3_stmt *rows = NULL;
+    if (sqlite3_prepare_v2(db, "SELECT * FROM events ORDER BY seq", -1, &rows, NULL) != SQLITE_OK)
+        return sqlite_fail(db, "migrate", failure);
+    int step = SQLITE_DONE;
+    while ((step = sqlite3_step(rows)) == SQLITE_ROW) {
+        struct event event;
+        row_event(rows, &event);
+        chain_add(&chain, vault->profile, &event);
+    }
+    sqlite3_finalize(rows);
+    static const uint8_t zeros[DIGEST_BYTES] = {0};
+    if (step != SQLITE_DONE ||
+        run_bound(db, "INSERT INTO counters SELECT one, next_order, next_offer, next_org, next_event, next_ref, "
+                      "?2, ?1, ?3, 0, x'' FROM counters_2",
+                  first - 1, chain.head, DIGEST_BYTES, zeros, sizeof zeros, failure) != 0)
+        return failure->exit_code != 0 ? -1 : sqlite_fail(db, "migrate", failure);
+    return sqlite_run(db, "DROP TABLE counters_2", failure);
+}
+
+#define KEY_WORD "paidan"
+
+/* A fresh database remembers the profile and a word sealed with its key; an older one must open it. */
+static int check_key(sqlite3 *db, const struct vault *vault, struct failure *failure)
+{
+    sqlite3_stmt *statement = NULL;
+    uint8_t sealed[sizeof KEY_WORD + SEAL_BYTES_MAX];
+    uint8_t plain[sizeof sealed];
+    int profile = 0;
+    size_t len = 0;
+    if (sqlite3_prepare_v2(db, "SELECT profile, key_check FROM counters", -1, &statement, NULL) != SQLITE_OK)
+        return sqlite_fail(db, "master key", failure);
+    if (sqlite3_step(statement) == SQLITE_ROW) {
+        profile = sqlite3_column_int(statement, 0);
+        len = (size_t)sqlite3_column_bytes(statement, 1);
+        len = len <= sizeof sealed ? len : 0;
+        if (len != 0)
+            memcpy(sealed, sqlite3_column_blob(statement, 1), len);
+    }
+    sqlite3_finalize(statement);
+    if (profile == 0) {
+        len = vault_seal(vault, 0, KEY_WORD, sizeof KEY_WORD, sealed);
+        return run_bound(db, "UPDATE counters SET profile = ?1, key_check = ?2", vault->profile, sealed, len,
+                         NULL, 0, failure);
+    }
+    if (profile != (int)vault->profile)
+        return failure_set(failure, EX_CONFIG, "crypto: this database was made with the %s profile, which stays",
+                           profile == VAULT_STATE ? "state" : "international");
+    if (vault_unseal(vault, 0, sealed, len, plain) != sizeof KEY_WORD)
+        return failure_set(failure, EX_CONFIG, "master_key: not the key that this database was made with");
+    return 0;
+}
+
+static int migrate_one(sqlite3 *db, int64_t version, const struct vault *vault, struct failure *failure)
+{
+    switch (version) {
+    case 0:
+        return create(db, failure);
+    case 1:
+        return migrate_1_to_2(db, failure);
+    default:
+        return migrate_2_to_3(db, vault, failure);
+    }
+}
+
+int sqlite_migrate(sqlite3 *db, const struct vault *vault, struct failure *failure)
 {
     int64_t version = 0;
     if (sqlite_number(db, "PRAGMA user_version", &version, failure) != 0)
@@ -124,7 +300,7 @@ int sqlite_migrate(sqlite3 *db, struct failure *failure)
         snprintf(sql, sizeof sql, "PRAGMA user_version = %d", (int)next);
         if (sqlite_run(db, "BEGIN IMMEDIATE", failure) != 0)
             return -1;
-        int rc = version == 0 ? create(db, failure) : migrate_1_to_2(db, failure);
+        int rc = migrate_one(db, version, vault, failure);
         if (rc == 0)
             rc = sqlite_run(db, sql, failure);
         if (rc == 0)
@@ -135,5 +311,5 @@ int sqlite_migrate(sqlite3 *db, struct failure *failure)
         }
         version = next;
     }
-    return 0;
+    return check_key(db, vault, failure);
 }

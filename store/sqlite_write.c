@@ -16,7 +16,9 @@ enum statement {
     PUT_REF,
     PUT_SKILL,
     PUT_CONTACT,
+    PUT_PHONE,
     CUT_CONTACT,
+    PUT_TOKEN,
     CUT_ORG,
     CUT_TALLY,
     PUT_COUNTERS,
@@ -57,13 +59,15 @@ static const char *const statements[STATEMENT_COUNT] = {
     [PUT_SERVED] = "INSERT OR IGNORE INTO served VALUES(?,?)",
     [PUT_REF] = "INSERT INTO refs VALUES(?,?,?,?,?,?)",
     [PUT_SKILL] = "INSERT OR IGNORE INTO skills VALUES(?,?)",
-    [PUT_CONTACT] = "INSERT OR REPLACE INTO contact VALUES(?,?,?,?,?,?,?,?)",
+    [PUT_CONTACT] = "INSERT INTO contact VALUES(?,?,?,?)",
+    [PUT_PHONE] = "INSERT INTO contact_phone VALUES(?,?)",
+    [PUT_TOKEN] = "INSERT OR REPLACE INTO tokens VALUES(?,?,?,?,?,?,?,?,?)",
     [CUT_CONTACT] = "DELETE FROM contact WHERE order_id = ?",
     [CUT_ORG] = "DELETE FROM orgs WHERE id = ?",
     [CUT_TALLY] = "DELETE FROM tallies WHERE org = ?",
     [PUT_COUNTERS] = "UPDATE counters SET next_order = ?, next_offer = ?, next_org = ?, "
-                     "next_event = ?, next_ref = ?",
-    [OLD_EVENTS] = "SELECT seq, at FROM events ORDER BY seq LIMIT ?",
+                     "next_event = ?, next_ref = ?, head = ?, base_seq = ?, base_head = ?",
+    [OLD_EVENTS] = "SELECT * FROM events ORDER BY seq LIMIT ?",
     [CUT_EVENTS] = "DELETE FROM events WHERE seq <= ?",
     [OLD_REFS] = "SELECT id, at FROM refs ORDER BY id LIMIT ?",
     [CUT_REFS] = "DELETE FROM refs WHERE id <= ?",
@@ -75,14 +79,22 @@ static const char *const statements[STATEMENT_COUNT] = {
 
 struct writer {
     sqlite3 *db;
+    const struct vault *vault;
+    enum vault_profile profile; /* of the audit chain */
+    struct chain chain, base;
     sqlite3_stmt *statements[STATEMENT_COUNT];
     int rc; /* the first failure of the batch, or SQLITE_OK */
 };
 
-int writer_new(sqlite3 *db, struct writer **writer, struct failure *failure)
+int writer_new(sqlite3 *db, const struct vault *vault, struct writer **writer, struct failure *failure)
 {
     struct writer *w = must_alloc(1, sizeof *w);
     w->db = db;
+    w->vault = vault;
+    if (sqlite_chain(db, &w->profile, &w->chain, &w->base, failure) != 0) {
+        writer_free(w);
+        return -1;
+    }
     for (int i = 0; i < STATEMENT_COUNT; i++) {
         char sql[1024];
         size_t len = strlen(statements[i]);
@@ -199,6 +211,7 @@ static void write_tally(struct writer *w, const struct tally_row *row)
 
 static void write_event(struct writer *w, const struct event *event)
 {
+    chain_add(&w->chain, w->profile, event);
     struct binder b = begin(w, PUT_EVENT);
     put(&b, (int64_t)event->seq);
     put(&b, (int64_t)event->prev);
@@ -243,21 +256,43 @@ static void write_ref(struct writer *w, const struct ref_row *row)
 
 static void write_contact(struct writer *w, const struct contact_row *row)
 {
-    struct binder b = begin(w, row->is_erased ? CUT_CONTACT : PUT_CONTACT);
+    uint8_t sealed[CONTACT_SEALED_MAX];
+    uint8_t phone[DIGEST_BYTES];
+    struct binder b = begin(w, CUT_CONTACT); /* takes its digest of the telephone away as well */
     put(&b, (int64_t)row->order_id);
-    if (!row->is_erased) {
-        put(&b, row->put_at);
-        put_text(&b, row->name);
-        put_text(&b, row->phone);
-        put_text(&b, row->address);
-        put_text(&b, row->note);
-        sqlite3_bind_null(b.statement, b.at + 1); /* the point may be absent */
-        sqlite3_bind_null(b.statement, b.at + 2);
-        if (row->has_point) {
-            put(&b, row->lat);
-            put(&b, row->lon);
-        }
-    }
+    run(w, &b);
+    if (row->is_erased)
+        return;
+    size_t len = contact_seal(w->vault, row, sealed);
+    vault_index(w->vault, row->phone, phone);
+    if (len == 0 && w->rc == SQLITE_OK)
+        w->rc = SQLITE_ERROR;
+    b = begin(w, PUT_CONTACT);
+    put(&b, (int64_t)row->order_id);
+    put(&b, row->put_at);
+    put_blob(&b, sealed, len);
+    put_blob(&b, phone, sizeof phone);
+    run(w, &b);
+    if (row->phone[0] == '\0')
+        return;
+    b = begin(w, PUT_PHONE);
+    put_blob(&b, phone, sizeof phone);
+    put(&b, (int64_t)row->order_id);
+    run(w, &b);
+}
+
+static void write_token(struct writer *w, const struct token_row *row)
+{
+    struct binder b = begin(w, PUT_TOKEN);
+    put_text(&b, row->id);
+    put_blob(&b, row->secrets[0], row->secret_count > 0 ? sizeof row->secrets[0] : 0);
+    put_blob(&b, row->secrets[1], row->secret_count > 1 ? sizeof row->secrets[1] : 0);
+    put(&b, row->roles);
+    put(&b, (int64_t)row->region);
+    put(&b, (int64_t)row->org);
+    put(&b, row->made_at);
+    put(&b, row->expires_at);
+    put(&b, row->revoked_at);
     run(w, &b);
 }
 
@@ -273,8 +308,14 @@ static void purge(struct writer *w, enum statement old, enum statement cut, int6
     put(&b, PURGE_ROWS);
     while ((rc = sqlite3_step(b.statement)) == SQLITE_ROW) {
         int64_t id = sqlite3_column_int64(b.statement, 0);
-        if (sqlite3_column_int64(b.statement, 1) >= before && (uint64_t)id >= id_before)
+        struct event event = {.seq = 0};
+        if (old == OLD_EVENTS)
+            row_event(b.statement, &event);
+        int64_t at = old == OLD_EVENTS ? event.at : sqlite3_column_int64(b.statement, 1);
+        if (at >= before && (uint64_t)id >= id_before)
             break;
+        if (old == OLD_EVENTS) /* the chain begins after it from now on */
+            chain_add(&w->base, w->profile, &event);
         last = id;
     }
     sqlite3_reset(b.statement);
@@ -302,13 +343,6 @@ static void write_rest(struct writer *w, const struct batch *batch)
         put_text(&b, batch->skills[i].name);
         run(w, &b);
     }
-    b = begin(w, PUT_COUNTERS);
-    put(&b, (int64_t)batch->counters.order);
-    put(&b, (int64_t)batch->counters.offer);
-    put(&b, (int64_t)batch->counters.org);
-    put(&b, (int64_t)batch->counters.event);
-    put(&b, (int64_t)batch->next_ref);
-    run(w, &b);
     if (!batch->has_retention)
         return;
     purge(w, OLD_EVENTS, CUT_EVENTS, batch->retention.events_before, 0);
@@ -319,6 +353,20 @@ static void write_rest(struct writer *w, const struct batch *batch)
         put(&b, PURGE_ROWS);
         run(w, &b);
     }
+}
+
+static void write_counters(struct writer *w, const struct batch *batch)
+{
+    struct binder b = begin(w, PUT_COUNTERS);
+    put(&b, (int64_t)batch->counters.order);
+    put(&b, (int64_t)batch->counters.offer);
+    put(&b, (int64_t)batch->counters.org);
+    put(&b, (int64_t)batch->counters.event);
+    put(&b, (int64_t)batch->next_ref);
+    put_blob(&b, w->chain.head, DIGEST_BYTES);
+    put(&b, (int64_t)w->base.seq);
+    put_blob(&b, w->base.head, DIGEST_BYTES);
+    run(w, &b);
 }
 
 static void write_rows(struct writer *w, const struct batch *batch)
@@ -347,7 +395,15 @@ static void write_rows(struct writer *w, const struct batch *batch)
         write_ref(w, &batch->refs[i]);
     for (uint32_t i = 0; i < batch->contact_count; i++)
         write_contact(w, &batch->contacts[i]);
+    for (uint32_t i = 0; i < batch->token_count; i++)
+        write_token(w, &batch->tokens[i]);
     write_rest(w, batch);
+    write_counters(w, batch);
+}
+
+const struct chain *writer_chain(const struct writer *w)
+{
+    return &w->chain;
 }
 
 int writer_commit(struct writer *w, const struct batch *batch, struct failure *failure)

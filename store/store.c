@@ -77,6 +77,10 @@ int store_open(const struct store_options *options, struct store **store, struct
 {
     struct store *s = must_alloc(1, sizeof *s);
     s->options = *options;
+    if (options->heads != NULL) {
+        snprintf(s->heads, sizeof s->heads, "%s", options->heads);
+        s->options.heads = s->heads;
+    }
     snprintf(s->path, sizeof s->path, "%s/%s", options->directory, STORE_FILE);
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->work, NULL);
@@ -85,11 +89,11 @@ int store_open(const struct store_options *options, struct store **store, struct
     s->lock_fd = lock_directory(options->directory, failure);
     if (s->lock_fd < 0 || refuse_lost_log(s->path, failure) != 0 ||
         sqlite_open(s->path, options->vfs, true, &s->writer_db, failure) != 0 ||
-        sqlite_migrate(s->writer_db, failure) != 0 ||
+        sqlite_migrate(s->writer_db, options->vault, failure) != 0 ||
         sqlite_run(s->writer_db, "PRAGMA wal_checkpoint(TRUNCATE)", failure) != 0 ||
         sync_directory(options->directory, failure) != 0 ||
         sqlite_open(s->path, options->vfs, false, &s->reader_db, failure) != 0 ||
-        writer_new(s->writer_db, &s->writer, failure) != 0) {
+        writer_new(s->writer_db, options->vault, &s->writer, failure) != 0) {
         store_close(s);
         return -1;
     }
@@ -133,6 +137,28 @@ static void fail(struct store *s, const struct failure *failure)
     s->options.wake(s->options.context);
 }
 
+/* Now and then the head of the audit chain is signed and leaves the database. */
+static int export_head(struct store *s, struct failure *failure)
+{
+    char line[CHAIN_LINE_BYTES];
+    const struct chain *chain = writer_chain(s->writer);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t at = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    if (s->options.heads == NULL || chain->seq == s->signed_seq || at - s->signed_at < s->options.heads_every_ms)
+        return 0;
+    chain_line(chain, at, s->options.vault, line);
+    int fd = open(s->options.heads, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    ssize_t len = (ssize_t)strlen(line);
+    bool is_good = fd >= 0 && write(fd, line, (size_t)len) == len && fsync(fd) == 0;
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    s->signed_seq = chain->seq;
+    s->signed_at = at;
+    return is_good || error == ENOSPC ? 0 : failure_set(failure, EX_IOERR, "%s: %s", s->options.heads, strerror(error));
+}
+
 /* Commits what was submitted, then checkpoints when the log is long. */
 static void write_batch(struct store *s, struct batch *batch)
 {
@@ -158,7 +184,7 @@ static void write_batch(struct store *s, struct batch *batch)
     pthread_cond_signal(&s->questions);
     pthread_mutex_unlock(&s->mutex);
     s->options.wake(s->options.context);
-    if (s->log_pages > LOG_PAGES_MAX && checkpoint(s, &failure) != 0)
+    if ((s->log_pages > LOG_PAGES_MAX && checkpoint(s, &failure) != 0) || export_head(s, &failure) != 0)
         fail(s, &failure);
 }
 
@@ -203,7 +229,7 @@ static struct query *take_question(struct store *s)
 
 static void answer_question(struct store *s, struct query *q)
 {
-    reader_answer(s->reader_db, q);
+    reader_answer(s->reader_db, s->options.vault, q);
     pthread_mutex_lock(&s->mutex);
     if (s->answered_last != NULL)
         s->answered_last->link = q;
@@ -336,6 +362,10 @@ static void close_store(struct store *s, bool is_crash)
     free_queries(s->asked_first);
     free_queries(s->answered_first);
     sqlite3_close(s->reader_db);
+    struct failure ignored = {0};
+    s->options.heads_every_ms = 0; /* the last head goes out in any case */
+    if (s->writer != NULL && !s->has_failed && !is_crash)
+        export_head(s, &ignored);
     writer_free(s->writer);
     if (s->writer_db != NULL && !s->has_failed && !is_crash)
         sqlite3_wal_checkpoint_v2(s->writer_db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);

@@ -11,8 +11,9 @@
 
 #include "batch.h"
 #include "failure.h"
+#include "vault.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define STORE_FILE "paidan.db"
 
 struct store;
@@ -20,6 +21,9 @@ struct store;
 struct store_options {
     const char *directory;
     const char *vfs; /* of SQLite: where the files are; NULL: the system's */
+    const struct vault *vault; /* borrowed */
+    const char *heads;         /* copied: file of signed heads of the audit chain; NULL: none */
+    int64_t heads_every_ms;
     void (*wake)(void *context);
     void *context;
 };
@@ -34,6 +38,8 @@ void store_close(struct store *store);
  * the store gave them before. Call store_load_skills() before the code tables, store_load() after. */
 int store_load_skills(struct store *store, struct engine *engine, struct failure *failure);
 int store_load(struct store *store, struct engine *engine, struct failure *failure);
+int store_load_tokens(struct store *store, void (*visit)(void *context, const struct token_row *row),
+                      void *context, struct failure *failure);
 /* Visits the remembered requests, oldest first; and the sequence that the next one gets. */
 int store_load_refs(struct store *store,
                     void (*visit)(void *context, const char *caller, const char *ref, uint64_t id,
@@ -63,6 +69,7 @@ enum query_kind {
     QUERY_RECORDS, /* records: filter, after, limit */
     QUERY_SUMMARY, /* counts */
     QUERY_CONTACT, /* contact */
+    QUERY_PHONE,   /* orders: those of a telephone number, which is in path */
     QUERY_REF,     /* ref */
     QUERY_BACKUP   /* path */
 };

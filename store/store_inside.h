@@ -8,13 +8,15 @@
 
 struct store {
     struct store_options options;
-    char path[4096];
+    char path[4096], heads[4096];
     int lock_fd;
     sqlite3 *writer_db, *reader_db;
     struct writer *writer;
     pthread_t writer_thread, reader_thread;
     bool has_writer, has_reader;
-    int log_pages; /* writer thread only */
+    int log_pages; /* this and the next two: writer thread only */
+    uint64_t signed_seq;
+    int64_t signed_at;
 
     pthread_mutex_t mutex; /* guards all below */
     pthread_cond_t work, questions, done;

@@ -78,6 +78,9 @@ static void read_port(struct daemon *d)
         const char *at = strstr(line, "address=tcp:");
         if (at != NULL)
             snprintf(d->tcp, sizeof d->tcp, "%.*s", (int)strcspn(at + 8, " \n"), at + 8);
+        at = strstr(line, "address=tls:");
+        if (at != NULL)
+            snprintf(d->tls, sizeof d->tls, "%.*s", (int)strcspn(at + 8, " \n"), at + 8);
     }
     if (file != NULL)
         fclose(file);
@@ -89,8 +92,9 @@ void daemon_again(struct daemon *d, const char *const *extra)
     char log[100];
     const char *options[OPTIONS_MAX] = {"--data", data, "--listen", d->address, "--listen",
                                         "tcp:127.0.0.1:0", "--regions", "conf/huizhou/regions.csv",
-                                        "--codes", "conf/huizhou"};
-    int count = 10;
+                                        "--codes", "conf/huizhou", "--open-roles", "all",
+                                        "--disk-reserve-mib", "0"};
+    int count = 14;
     snprintf(data, sizeof data, "%s/data", d->directory);
     snprintf(log, sizeof log, "%s/log", d->directory);
     while (extra != NULL && *extra != NULL)

@@ -13,6 +13,7 @@
 #include "store/refs.h"
 #include "store/store.h"
 
+static const struct vault test_vault = {.profile = VAULT_INTERNATIONAL, .wrap_key = {1}};
 static sem_t woken;
 
 static void wake(void *context)
@@ -25,7 +26,7 @@ static struct store *open_store(const char *directory)
 {
     struct store *store = NULL;
     struct failure failure = {0};
-    struct store_options options = {.directory = directory, .wake = wake};
+    struct store_options options = {.directory = directory, .wake = wake, .vault = &test_vault};
     sem_init(&woken, 0, 0);
     ck_assert_msg(store_open(&options, &store, &failure) == 0, "%s", failure.text);
     return store;
@@ -246,7 +247,7 @@ START_TEST(a_migration_is_all_or_nothing)
     run_sql(path, sql);
     free(sql);
     run_sql(path, "CREATE TABLE events_1(x)"); /* stands in the way of the renaming */
-    struct store_options options = {.directory = directory, .wake = wake};
+    struct store_options options = {.directory = directory, .wake = wake, .vault = &test_vault};
     ck_assert_int_eq(store_open(&options, &store, &failure), -1);
     ck_assert_int_eq(count_rows(directory, "pragma_user_version WHERE user_version = 1"), 1);
     ck_assert_int_eq(count_rows(directory, "sqlite_schema WHERE name = 'orders_1'"), 0);
@@ -267,7 +268,7 @@ START_TEST(what_cannot_be_opened_says_why)
     struct store *other = NULL;
     make_directory(directory);
     struct store *store = open_store(directory);
-    struct store_options options = {.directory = directory, .wake = wake};
+    struct store_options options = {.directory = directory, .wake = wake, .vault = &test_vault};
     ck_assert_int_eq(store_open(&options, &other, &failure), -1); /* a second one */
     ck_assert_int_eq(failure.exit_code, EX_UNAVAILABLE);
     store_close(store);

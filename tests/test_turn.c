@@ -86,7 +86,8 @@ static void set_up(struct bench *b)
     world_put(b->engine, &g);
     engine_effects_clear(b->engine);
     b->turn = turn_new(b->engine, &ports, &settings, 42);
-    b->session = turn_connect(b->turn, 9, "uid:1");
+    struct identity who = identity_trusted("uid:1");
+    b->session = turn_connect(b->turn, 9, &who);
 }
 
 static void tear_down(struct bench *b)

@@ -96,7 +96,9 @@ START_TEST(each_method_is_whole)
                     ck_assert_msg(m->params[p] != m->params[q], "%s: %s twice", m->name,
                                   params[m->params[p]].name);
             }
-            ck_assert_msg(has_ref == ((m->flags & METHOD_WRITE) != 0), "%s: ref", m->name);
+            /* The answers of token.* are kept nowhere, so they cannot be had again. */
+            bool is_write = (m->flags & METHOD_WRITE) != 0 && strncmp(m->name, "token.", 6) != 0;
+            ck_assert_msg(has_ref == is_write, "%s: ref", m->name);
         }
     }
 }

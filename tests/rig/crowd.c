@@ -30,6 +30,7 @@ void crowd_init(struct crowd *c, struct service *service, uint64_t seed)
     *c = (struct crowd){.service = service, .random = seed};
     for (int i = 0; i < CROWD_CLIENTS; i++) {
         struct crowd_client *client = &c->clients[i];
+        client->place = i;
         client->kind = i < 2 ? CLIENT_PLATFORM : i < 4 ? CLIENT_DISPATCHER : CLIENT_ORG;
     }
     service->send = crowd_receive;
@@ -351,12 +352,22 @@ void crowd_cut(struct crowd *c)
     }
 }
 
+/* The first platform has all; of the others each may do its own, two of them in one county only. */
+static struct identity identity_of(const struct crowd_client *client)
+{
+    static const struct identity who[CROWD_CLIENTS] = {
+        {"uid:0", ROLE_EVERY, 0, 0, 0},           {"token:platform", ROLE_PLATFORM, 11, 0, 0},
+        {"token:city", ROLE_SUPERVISOR, 0, 0, 0}, {"token:county", ROLE_DISPATCHER, 12, 0, 0},
+        {"token:org4", ROLE_ORG, 0, 4, 0},        {"token:org5", ROLE_ORG, 0, 5, 0},
+        {"uid:6", ROLE_EVERY, 0, 0, 0},           {"uid:7", ROLE_EVERY, 0, 0, 0}};
+    return who[client->place];
+}
+
 static void connect_client(struct crowd *c, struct crowd_client *client)
 {
-    char principal[16];
-    snprintf(principal, sizeof principal, "uid:%d", (int)(client - c->clients));
+    struct identity who = identity_of(client);
     client->connection = 100 + ++c->next_connection;
-    client->session = turn_connect(c->service->turn, client->connection, principal);
+    client->session = turn_connect(c->service->turn, client->connection, &who);
 }
 
 /* Bytes arrive, as many as happens; whole frames are requests. */

@@ -36,6 +36,7 @@ struct wire {
 
 struct crowd_client {
     enum client_kind kind;
+    int place;
     uint64_t connection; /* 0: not connected */
     struct session *session;
     struct frame_scan scan, answer_scan;

@@ -3,7 +3,8 @@
  *     sim run SEED [COUNT]                      prints one line a failing seed, and the sums
  *     sim crashes SEED FIRST STRIDE [SECOND]    crash points
  *     sim faults SEED FIRST STRIDE              failing I/O
- *     sim memory SEED FIRST STRIDE              failing allocations */
+ *     sim memory SEED FIRST STRIDE              failing allocations
+ *     sim trespass SEED CASES                   callers who ask for what is not theirs */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +88,16 @@ int main(int argc, char **argv)
         return say("faults", numbers[0], sweep_faults(numbers[0], (unsigned)numbers[1], (unsigned)numbers[2]), began);
     if (argc >= 5 && strcmp(argv[1], "memory") == 0)
         return say("memory", numbers[0], sweep_memory(numbers[0], (unsigned)numbers[1], (unsigned)numbers[2]), began);
+    if (argc >= 4 && strcmp(argv[1], "trespass") == 0) {
+        struct trespass_result r = trespass_run(numbers[0], numbers[1]);
+        if (r.leaks != 0)
+            printf("seed %llu: after %llu cases: %s\n", (unsigned long long)numbers[0], (unsigned long long)r.cases, r.why);
+        printf("trespass seed=%llu cases=%llu allowed=%llu orders=%llu leaks=%llu seconds=%.1f\n",
+               (unsigned long long)numbers[0], (unsigned long long)r.cases, (unsigned long long)r.allowed,
+               (unsigned long long)r.orders, (unsigned long long)r.leaks, seconds_now() - began);
+        return r.leaks == 0 ? 0 : 1;
+    }
     fputs("usage: sim run SEED [COUNT] | crashes SEED FIRST STRIDE [SECOND] | faults SEED FIRST STRIDE | "
-          "memory SEED FIRST STRIDE\n", stderr);
+          "memory SEED FIRST STRIDE | trespass SEED CASES\n", stderr);
     return 64;
 }

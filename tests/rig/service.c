@@ -40,8 +40,9 @@ static void ask(void *context, struct query *query)
 
 static void tell(void *context, const struct batch *batch)
 {
-    (void)context;
-    (void)batch;
+    const struct service *s = context;
+    if (s->committed != NULL)
+        s->committed(s->context, batch);
 }
 
 static void ignore(void *context)
@@ -101,10 +102,12 @@ static const char *directory_of(int lane)
     return path;
 }
 
+static const struct vault vault = {.profile = VAULT_INTERNATIONAL, .wrap_key = {1}, .index_key = {2}, .sign_seed = {3}};
+
 static int load(struct service *s, int lane)
 {
     struct store_options options = {.directory = directory_of(lane), .vfs = disk_use(s->disk),
-                                    .wake = ignore, .context = s};
+                                    .wake = ignore, .context = s, .vault = &vault};
     struct turn_settings settings = {.questions_max = 1000, .retain_refs_ms = 30 * DAY_MS,
                                      .refs_max = 1000000};
     struct turn_ports ports = {.context = s, .now = now_of, .send = send_bytes,

@@ -10,6 +10,7 @@ struct service {
     struct disk *disk; /* borrowed */
     int64_t now;       /* ms since 1970 */
     void (*send)(void *context, uint64_t connection, const uint8_t *bytes, size_t len);
+    void (*committed)(void *context, const struct batch *batch); /* may be NULL */
     void *context;
 
     struct engine *engine;

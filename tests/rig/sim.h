@@ -37,6 +37,14 @@ struct sweep_result sweep_faults(uint64_t seed, unsigned first, unsigned stride)
 /* The same for SQLite's memory: its k-th allocation fails. */
 struct sweep_result sweep_memory(uint64_t seed, unsigned first, unsigned stride);
 
+struct trespass_result {
+    uint64_t cases, allowed, leaks, orders;
+    char why[300];
+};
+
+/* Generated callers times generated requests, over a city with a past; ends at the first leak. */
+struct trespass_result trespass_run(uint64_t seed, uint64_t cases);
+
 /* Call once, before anything else uses SQLite: its memory can be made to fail from then on. */
 void sim_prepare(void);
 void sim_memory_fails(uint64_t at, bool is_for_ever); /* 0: no more; counts from here */

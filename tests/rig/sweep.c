@@ -34,7 +34,8 @@ static void backup(struct workload *w)
     struct pack p = {.bytes = NULL};
     char path[64];
     snprintf(path, sizeof path, "/tmp/paidan-rig-%d.backup", (int)getpid());
-    struct session *session = turn_connect(w->service.turn, 9, "uid:0");
+    struct identity operator = identity_trusted("uid:0");
+    struct session *session = turn_connect(w->service.turn, 9, &operator);
     pack_fixed_list(&p, 4);
     pack_int(&p, 0);
     pack_int(&p, 1);

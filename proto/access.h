@@ -1,0 +1,51 @@
+/* access.h -- who may do what. Deny is the default: a method names the roles that may call it, a caller
+ * has roles and the region or the organisation that they hold for, and one function compares the two.
+ *
+ * A platform, dispatcher, supervisor and auditor see a region and all below; an organisation sees what
+ * was offered to it; an operator runs the service. A supervisor may do what a dispatcher may. */
+#ifndef PAIDAN_ACCESS_H
+#define PAIDAN_ACCESS_H
+
+#include "engine/engine.h"
+
+enum role {
+    ROLE_PLATFORM = 1,
+    ROLE_DISPATCHER = 2,
+    ROLE_SUPERVISOR = 4,
+    ROLE_ORG = 8,
+    ROLE_AUDITOR = 16,
+    ROLE_OPERATOR = 32,
+    ROLE_EVERY = 63,
+    ROLE_ANYONE = 64, /* of a method: also those who have not said who they are */
+};
+
+/* The longest list of roles, as text. */
+#define ROLES_BYTES 64
+
+struct identity {
+    char principal[ACTOR_BYTES_MAX + 1]; /* uid:1000, tcp, intake, token:ID */
+    unsigned roles;
+    uint64_t region;    /* 0: everywhere */
+    uint64_t org;       /* of ROLE_ORG */
+    int64_t expires_at; /* 0: never */
+};
+
+/* "dispatcher, org", "all", "anyone"; and back, with | or , between. False: not a role. */
+const char *roles_text(unsigned roles, char text[ROLES_BYTES]);
+bool roles_parse(const char *text, size_t len, unsigned *roles);
+
+/* An identity that may do everything, for callers that the system vouches for. */
+struct identity identity_trusted(const char *principal);
+
+struct call;
+struct query;
+/* Whether the call may be carried out on what its parameters name; else its error says why. Names the
+ * caller's own region or organisation where a list is asked for without one. Cost: the few objects that
+ * the parameters name. */
+bool access_check(struct call *call);
+/* Narrows what the reader looks up to what the caller may see. */
+void access_narrow(const struct call *call, struct query *query);
+/* Whether the caller may see an order of that region. */
+bool access_sees(const struct call *call, uint64_t region);
+
+#endif

@@ -1,0 +1,87 @@
+/* chain.c -- heads: computing, signing, reading. Going through a database is in audit.c. */
+#include "chain.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct entry {
+    uint8_t bytes[1024];
+    size_t len;
+};
+
+static void add_number(struct entry *e, uint64_t number)
+{
+    for (int i = 7; i >= 0; i--)
+        e->bytes[e->len++] = (uint8_t)(number >> (8 * i));
+}
+
+static void add_text(struct entry *e, const char *text)
+{
+    size_t len = strlen(text);
+    add_number(e, len);
+    memcpy(e->bytes + e->len, text, len);
+    e->len += len;
+}
+
+_Static_assert(sizeof(((struct event *)0)->actor) + sizeof(((struct event *)0)->reason) + 16 * 8 < 1024,
+               "an entry holds every event");
+
+void chain_add(struct chain *chain, enum vault_profile profile, const struct event *event)
+{
+    static const uint8_t leaf_mark[1] = {0};
+    static const char label[] = "paidan-chain-v1";
+    struct entry e = {.len = 0};
+    uint8_t leaf[DIGEST_BYTES];
+    const uint64_t numbers[] = {event->seq, event->prev, (uint64_t)event->at, event->kind,
+                                event->order, event->offer, event->org, event->region,
+                                event->county, event->people, event->state, event->level};
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        add_number(&e, numbers[i]);
+    add_text(&e, event->actor);
+    add_text(&e, event->reason);
+    vault_digest(profile, (struct piece[]){{leaf_mark, 1}, {e.bytes, e.len}}, 2, leaf);
+    vault_digest(profile,
+                 (struct piece[]){{label, sizeof label - 1}, {chain->head, DIGEST_BYTES}, {leaf, DIGEST_BYTES}},
+                 3, chain->head);
+    chain->seq = event->seq;
+}
+
+/* What is signed: the line up to the key. */
+static size_t signed_part(const struct chain *chain, int64_t now, char *text, size_t size)
+{
+    char head[DIGEST_BYTES * 2 + 1];
+    hex_encode(chain->head, DIGEST_BYTES, head);
+    return (size_t)snprintf(text, size, "%" PRIu64 " %" PRId64 " %s", chain->seq, now, head);
+}
+
+void chain_line(const struct chain *chain, int64_t now, const struct vault *vault, char line[CHAIN_LINE_BYTES])
+{
+    uint8_t key[32];
+    uint8_t signature[SIGNATURE_BYTES];
+    char key_text[sizeof key * 2 + 1];
+    char signature_text[sizeof signature * 2 + 1];
+    size_t len = signed_part(chain, now, line, CHAIN_LINE_BYTES);
+    vault_sign(vault, line, len, signature);
+    vault_public_key(vault, key);
+    hex_encode(key, sizeof key, key_text);
+    hex_encode(signature, sizeof signature, signature_text);
+    snprintf(line + len, CHAIN_LINE_BYTES - len, " %s %s\n", key_text, signature_text);
+}
+
+bool chain_parse(const char *line, struct chain *chain, int64_t *at, uint8_t key[32])
+{
+    char head[65];
+    char key_text[65];
+    char signature_text[129];
+    char text[CHAIN_LINE_BYTES];
+    uint8_t signature[SIGNATURE_BYTES];
+    if (sscanf(line, "%" SCNu64 " %" SCNd64 " %64s %64s %128s", &chain->seq, at, head, key_text, signature_text) != 5)
+        return false;
+    if (strlen(head) != 64 || strlen(key_text) != 64 || strlen(signature_text) != 128 ||
+        !hex_decode(head, 64, chain->head) || !hex_decode(key_text, 64, key) ||
+        !hex_decode(signature_text, 128, signature))
+        return false;
+    size_t len = signed_part(chain, *at, text, sizeof text);
+    return vault_verify(key, text, len, signature);
+}

@@ -63,7 +63,11 @@ $(BUILD)/paidan-bench: $(call objects,bench) $(PROTO) $(STORE) $(ENGINE)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 
 RIG_MAIN := $(BUILD)/tests/rig/main.o
-RIG := $(filter-out $(RIG_MAIN),$(call objects,tests/rig))
+RIG := $(filter-out $(RIG_MAIN) $(BUILD)/tests/rig/forget.o,$(call objects,tests/rig))
+
+$(BUILD)/tests/forget.so: tests/rig/forget.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -Wall -Wextra -D_GNU_SOURCE -fPIC -shared $< -o $@ -ldl
 
 $(BUILD)/tests/sim: $(RIG_MAIN) $(RIG) $(PROTO) $(STORE) $(ENGINE)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)

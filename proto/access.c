@@ -138,15 +138,17 @@ static bool in_region(struct call *call)
            may_org(call, P_ORG) && may_org(call, P_ID);
 }
 
-/* Whether an order was offered to an organisation; for its personal data, whether it was accepted. */
+/* Whether an order was offered to an organisation; for its personal data, whether it was accepted, and
+ * not for a round of service that is over because others must do it again. */
 static bool is_offered(const struct call *call, const struct order *o, uint64_t org)
 {
     bool needs_accepted = strcmp(call->method->name, "contact.get") == 0;
     for (uint32_t slot = o != NULL ? o->first_offer : SLOT_NONE; slot != SLOT_NONE;) {
         const struct offer *f = engine_offer_slot(call->engine, slot);
         slot = f->next_of_order;
-        if (f->org == org && (!needs_accepted || f->state == OFFER_ACCEPTED ||
-                              f->state == OFFER_SERVING || f->state == OFFER_COMPLETED))
+        bool is_accepted = f->round == o->round && (f->state == OFFER_ACCEPTED || f->state == OFFER_SERVING ||
+                                                    f->state == OFFER_COMPLETED);
+        if (f->org == org && (!needs_accepted || is_accepted))
             return true;
     }
     return false;

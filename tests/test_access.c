@@ -186,6 +186,14 @@ START_TEST(contact_is_shown_after_acceptance)
     ck_assert_str_eq(member(daemon_call(&team, "offer.accept", accept), "state"), "accepted");
     ck_assert_str_eq(member(daemon_call(&team, "contact.get", json), "name"), "CANARY-张");
     ck_assert_str_eq(daemon_refused(&foreign, "contact.get", json), "not_found");
+    /* Who served badly, so that others must, sees it no longer. */
+    char rate[100];
+    snprintf(rate, sizeof rate, "{\"order\":%lld,\"stars\":1,\"rework\":true}", (long long)order);
+    ck_assert_ptr_nonnull(daemon_call(&team, "service.start", accept));
+    ck_assert_ptr_nonnull(daemon_call(&team, "service.complete", accept));
+    ck_assert_ptr_nonnull(daemon_call(&team, "contact.get", json));
+    ck_assert_ptr_nonnull(daemon_call(&d, "order.rate", rate));
+    ck_assert_str_eq(daemon_refused(&team, "contact.get", json), "not_found");
     /* A dispatcher finds the order by the telephone, however it is written. */
     const struct node *found = node_get(daemon_call(&d, "contact.find", "{\"phone\":\"138 0000 7777\"}"), "items");
     ck_assert_uint_eq(found->count, 1);

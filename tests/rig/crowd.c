@@ -139,7 +139,10 @@ static void ask_platform(struct crowd *c, struct crowd_client *client)
     } else if (what < 17) {
         struct pack *p = begin(c, client, "order.rate", true);
         pack_key_uint(p, "order", any_known(c, client));
-        pack_key_uint(p, "stars", 1 + draw(c, 5));
+        uint64_t stars = 1 + draw(c, 5);
+        pack_key_uint(p, "stars", stars);
+        if (stars <= 2)
+            pack_key_bool(p, "rework", draw(c, 2) != 0);
     } else if (what < 19) {
         struct pack *p = begin(c, client, "order.cancel", true);
         uint64_t order = any_known(c, client);
@@ -221,24 +224,37 @@ static void ask_org(struct crowd *c, struct crowd_client *client)
         intend(client, acts[act].deed, offer);
 }
 
-/* The registry first: until every organisation is there, a platform's requests put them. */
-static void ask_org_put(struct crowd *c, struct crowd_client *client)
+/* An organisation is registered, or moves; what it can and how many it has stay, for the verdict counts
+ * on it. */
+static void ask_org_put(struct crowd *c, struct crowd_client *client, uint64_t org)
 {
     struct pack *p = begin(c, client, "org.put", true);
-    pack_key_uint(p, "id", ++client->org);
+    pack_key_uint(p, "id", org);
     pack_key_text(p, "name", "team");
-    pack_key_uint(p, "region", villages[client->org % 3]);
+    pack_key_uint(p, "region", villages[org % 3]);
     pack_key_degrees(p, "lat", 230000000 + (int32_t)draw(c, 300000));
     pack_key_degrees(p, "lon", 1144000000 + (int32_t)draw(c, 300000));
-    pack_key_text(p, "skills", client->org % 3 == 0 ? "legal_aid" : client->org % 3 == 1 ? "flood" : "legal_aid|flood");
-    pack_key_uint(p, "capacity", 3 + client->org % 4);
+    pack_key_text(p, "skills", org % 3 == 0 ? "legal_aid" : org % 3 == 1 ? "flood" : "legal_aid|flood");
+    pack_key_uint(p, "capacity", 3 + org % 4);
     pack_key_uint(p, "reach_m", 20000);
+}
+
+static void ask_duty(struct crowd *c, struct crowd_client *client)
+{
+    struct pack *p = begin(c, client, "org.duty", true);
+    pack_key_uint(p, "org", 1 + draw(c, CROWD_ORGS));
+    pack_key_bool(p, "on", draw(c, 4) != 0);
 }
 
 static void ask(struct crowd *c, struct crowd_client *client)
 {
-    if (client->kind == CLIENT_PLATFORM && client == c->clients && client->org < CROWD_ORGS)
-        ask_org_put(c, client);
+    uint64_t what = client == c->clients ? draw(c, 16) : 16;
+    if (client == c->clients && client->org < CROWD_ORGS) /* the registry first */
+        ask_org_put(c, client, ++client->org);
+    else if (what == 0)
+        ask_org_put(c, client, 1 + draw(c, CROWD_ORGS));
+    else if (what == 1)
+        ask_duty(c, client);
     else if (client->kind == CLIENT_PLATFORM)
         ask_platform(c, client);
     else if (client->kind == CLIENT_DISPATCHER)
@@ -281,8 +297,13 @@ static void take_result(struct crowd *c, struct crowd_client *client, const stru
     }
     for (uint32_t i = 0; items != NULL && i < items->count; i++) {
         uint64_t id = number_of(&items->u.items[i], client->kind == CLIENT_ORG ? "offer" : "order");
-        if (id != 0)
-            learn(c, client, id);
+        if (id == 0)
+            continue;
+        learn(c, client, id);
+        if (client->kind == CLIENT_DISPATCHER && id < ARRAY_LEN(c->seen) && !c->seen[id]) {
+            c->seen[id] = true; /* what was shown once must be there for good */
+            note(c, DEED_PLACE, id, 0);
+        }
     }
 }
 

@@ -59,6 +59,7 @@ struct crowd {
     struct arena arena;
     uint64_t random, next_connection, next_ref, answered, refused, repeated, trace;
     uint32_t next_msgid;
+    bool seen[1024]; /* orders, in a queue */
     bool is_lossless; /* the transport is healed */
     bool is_quiet;    /* nobody asks anything new */
 };

@@ -1,6 +1,7 @@
 /* main.c -- build/tests/sim: simulated runs and sweeps, as many as one has time for.
  *
  *     sim run SEED [COUNT]                      prints one line a failing seed, and the sums
+ *     sim hunt SEED COUNT                       until the first seed that fails
  *     sim crashes SEED FIRST STRIDE [SECOND]    crash points
  *     sim faults SEED FIRST STRIDE              failing I/O
  *     sim memory SEED FIRST STRIDE              failing allocations
@@ -62,6 +63,20 @@ static int run_seeds(uint64_t first, uint64_t count)
     return failed == 0 ? 0 : 1;
 }
 
+/* Until the first seed that fails: how many it took. */
+static int hunt(uint64_t first, uint64_t count)
+{
+    for (current_seed = first; current_seed < first + count; current_seed++) {
+        struct sim_result r = sim_run(current_seed);
+        if (!r.is_good) {
+            printf("seed %llu: %s\n", (unsigned long long)current_seed, r.why);
+            return 1;
+        }
+    }
+    printf("seeds=%llu nothing found\n", (unsigned long long)count);
+    return 0;
+}
+
 static int say(const char *what, uint64_t seed, struct sweep_result r, double began)
 {
     if (!r.is_good)
@@ -82,6 +97,8 @@ int main(int argc, char **argv)
     sim_prepare();
     if (argc >= 3 && strcmp(argv[1], "run") == 0)
         return run_seeds(numbers[0], numbers[1]);
+    if (argc >= 4 && strcmp(argv[1], "hunt") == 0)
+        return hunt(numbers[0], numbers[1]);
     if (argc >= 5 && strcmp(argv[1], "crashes") == 0)
         return say("crashes", numbers[0], sweep_crashes(numbers[0], (unsigned)numbers[1], (unsigned)numbers[2], (unsigned)numbers[3]), began);
     if (argc >= 5 && strcmp(argv[1], "faults") == 0)

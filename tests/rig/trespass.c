@@ -1,6 +1,5 @@
 /* trespass.c -- generated callers times generated requests: does anybody see or change what is not
  * theirs? Every answer is searched for numbers of orders, every commit for orders that changed. */
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +17,15 @@ struct trespass {
     struct crowd crowd;
     struct trespass_result result;
     uint64_t random;
-    uint64_t region_of[ORDERS_MAX]; /* by order; 0: none */
-    uint8_t offered[ORDERS_MAX];    /* bits by organisation, 1 to 8 */
+    uint64_t region_of[ORDERS_MAX], region_before[ORDERS_MAX]; /* by order; 0: none */
+    uint32_t round_of[ORDERS_MAX];
+    uint8_t offered[ORDERS_MAX]; /* bits by organisation, 1 to 8 */
+    struct offer offers[ORDERS_MAX]; /* by number, as they were committed */
     uint64_t order_count, offer_count;
     struct identity who;
     const struct method *method;
     struct arena arena;
-    bool is_asking;
+    bool is_asking, is_notified; /* notified: what is looked at was not asked for just now */
 };
 
 static uint64_t draw(struct trespass *t, uint64_t below)
@@ -41,13 +42,28 @@ static bool is_within(const struct trespass *t, uint64_t region)
     return t->who.region == 0;
 }
 
+static bool has_accepted(const struct trespass *t, uint64_t order)
+{
+    for (uint64_t i = 1; i <= t->offer_count && i < ORDERS_MAX; i++) {
+        const struct offer *f = &t->offers[i];
+        if (f->order_id == order && f->org == t->who.org && f->round == t->round_of[order] &&
+            (f->state == OFFER_ACCEPTED || f->state == OFFER_SERVING || f->state == OFFER_COMPLETED))
+            return true;
+    }
+    return false;
+}
+
 static bool is_theirs(const struct trespass *t, uint64_t order)
 {
     if (order == 0 || order >= ORDERS_MAX || t->region_of[order] == 0)
         return true; /* a new one, or none at all */
-    if ((t->who.roles & ~(unsigned)ROLE_ORG) != 0 && is_within(t, t->region_of[order]))
-        return true;
-    return (t->who.roles & ROLE_ORG) != 0 && (t->offered[order] >> (t->who.org - 1) & 1) != 0;
+    /* An event is of where its order was then. */
+    bool is_past = t->is_notified || strncmp(t->method->name, "event.", 6) == 0;
+    if ((t->who.roles & ~(unsigned)ROLE_ORG) != 0)
+        return is_within(t, t->region_of[order]) || (is_past && is_within(t, t->region_before[order]));
+    if (!t->is_notified && strcmp(t->method->name, "contact.get") == 0)
+        return has_accepted(t, order);
+    return (t->offered[order] >> (t->who.org - 1) & 1) != 0;
 }
 
 static void leak(struct trespass *t, const char *what, uint64_t order)
@@ -70,7 +86,7 @@ static void search(struct trespass *t, const struct node *n)
         return;
     for (uint32_t i = 0; i < n->count; i++) {
         const struct node *value = &n->u.pairs[i].value;
-        bool is_order = node_is_text(&n->u.pairs[i].key, "order") || node_is_text(&n->u.pairs[i].key, "into");
+        bool is_order = node_is_text(&n->u.pairs[i].key, "order") || node_is_text(&n->u.pairs[i].key, "merged_into");
         if (is_order && value->kind == NODE_INT && !is_theirs(t, (uint64_t)value->u.number))
             leak(t, "was shown", (uint64_t)value->u.number);
         search(t, value);
@@ -92,38 +108,35 @@ static void take_answer(void *context, uint64_t connection, const uint8_t *bytes
         t->result.allowed++;
         search(t, &n->u.items[3]);
     } else if (n->count == 3) {
+        t->is_notified = true;
         search(t, &n->u.items[2]);
+        t->is_notified = false;
     }
 }
 
 static void take_commit(void *context, const struct batch *batch)
 {
     struct trespass *t = context;
-    for (uint32_t i = 0; t->is_asking && i < batch->order_count; i++)
-        if (!is_theirs(t, batch->orders[i].id))
-            leak(t, "changed", batch->orders[i].id);
-}
-
-/* What the disk says of orders and offers. */
-static void learn(struct trespass *t)
-{
-    sqlite3 *db = NULL;
-    sqlite3_stmt *rows = NULL;
-    disk_use(t->service.disk);
-    must(sqlite3_open_v2("paidan.db", &db, SQLITE_OPEN_READONLY, "rig") == SQLITE_OK);
-    must(sqlite3_prepare_v2(db, "SELECT id, region FROM orders", -1, &rows, NULL) == SQLITE_OK);
-    while (sqlite3_step(rows) == SQLITE_ROW && sqlite3_column_int64(rows, 0) < ORDERS_MAX) {
-        t->order_count = (uint64_t)sqlite3_column_int64(rows, 0);
-        t->region_of[t->order_count] = (uint64_t)sqlite3_column_int64(rows, 1);
+    for (uint32_t i = 0; i < batch->order_count; i++) {
+        const struct order *o = &batch->orders[i];
+        if (t->is_asking && !is_theirs(t, o->id))
+            leak(t, "changed", o->id);
+        if (o->id >= ORDERS_MAX)
+            continue;
+        if (t->region_of[o->id] != o->region)
+            t->region_before[o->id] = t->region_of[o->id];
+        t->region_of[o->id] = o->region;
+        t->round_of[o->id] = o->round;
+        t->order_count = o->id > t->order_count ? o->id : t->order_count;
     }
-    sqlite3_finalize(rows);
-    must(sqlite3_prepare_v2(db, "SELECT id, order_id, org FROM offers", -1, &rows, NULL) == SQLITE_OK);
-    while (sqlite3_step(rows) == SQLITE_ROW && sqlite3_column_int64(rows, 1) < ORDERS_MAX) {
-        t->offer_count = (uint64_t)sqlite3_column_int64(rows, 0);
-        t->offered[sqlite3_column_int64(rows, 1)] |= (uint8_t)(1u << (sqlite3_column_int64(rows, 2) - 1));
+    for (uint32_t i = 0; i < batch->offer_count; i++) {
+        const struct offer *f = &batch->offers[i];
+        if (f->order_id < ORDERS_MAX)
+            t->offered[f->order_id] |= (uint8_t)(1u << (f->org - 1));
+        if (f->id < ORDERS_MAX)
+            t->offers[f->id] = *f;
+        t->offer_count = f->id > t->offer_count ? f->id : t->offer_count;
     }
-    sqlite3_finalize(rows);
-    sqlite3_close(db);
 }
 
 static void any_identity(struct trespass *t)
@@ -139,6 +152,13 @@ static void any_identity(struct trespass *t)
     snprintf(t->who.principal, sizeof t->who.principal, "token:t%llu", (unsigned long long)draw(t, 1000000));
 }
 
+/* Mostly a recent one: those are still open. */
+static uint64_t any_number(struct trespass *t, uint64_t count)
+{
+    uint64_t recent = count < 40 ? count : 40;
+    return draw(t, 4) != 0 ? count - draw(t, recent) : 1 + draw(t, count);
+}
+
 static void pack_value(struct trespass *t, struct pack *p, enum param which)
 {
     static const char *const texts[KIND_COUNT] = {
@@ -150,9 +170,9 @@ static void pack_value(struct trespass *t, struct pack *p, enum param which)
     static const uint64_t regions[] = {1, 11, 12, 111, 121, 1111, 1112, 1211};
     enum param_kind kind = params[which].kind;
     if (which == P_ORDER || which == P_INTO)
-        pack_uint(p, 1 + draw(t, t->order_count));
+        pack_uint(p, any_number(t, t->order_count));
     else if (which == P_OFFER)
-        pack_uint(p, 1 + draw(t, t->offer_count));
+        pack_uint(p, any_number(t, t->offer_count));
     else if (which == P_ORG || which == P_ID)
         pack_uint(p, 1 + draw(t, CROWD_ORGS));
     else if (which == P_REGION)
@@ -178,8 +198,11 @@ static void pack_value(struct trespass *t, struct pack *p, enum param which)
 static void any_request(struct trespass *t, struct session *session)
 {
     struct pack p = {.bytes = NULL};
-    int table = (int)draw(t, (uint64_t)method_table_count);
-    t->method = &method_tables[table][draw(t, (uint64_t)method_count(table))];
+    unsigned roles = draw(t, 4) != 0 && t->who.roles != 0 ? t->who.roles : ROLE_EVERY; /* mostly what is for it */
+    do {
+        int table = (int)draw(t, (uint64_t)method_table_count);
+        t->method = &method_tables[table][draw(t, (uint64_t)method_count(table))];
+    } while ((t->method->roles & roles) == 0);
     pack_fixed_list(&p, 4);
     pack_int(&p, 0);
     pack_int(&p, 1);
@@ -217,39 +240,65 @@ static void one_caller(struct trespass *t, uint64_t requests)
     }
     t->is_asking = false;
     turn_disconnect(t->service.turn, session);
-    learn(t);
-    disk_use(t->service.disk);
 }
 
-struct trespass_result trespass_run(uint64_t seed, uint64_t cases)
+/* The city goes on living. */
+static void live(struct trespass *t, int ticks)
 {
-    struct trespass *t = must_alloc(1, sizeof *t);
-    t->random = seed;
+    for (int i = 0; i < ticks; i++) {
+        t->service.now += (int64_t)draw(t, 4 * 60000);
+        t->service.disk->now = t->service.now;
+        crowd_tick(&t->crowd);
+        service_turn(&t->service, true, true);
+    }
+    service_settle(&t->service);
+}
+
+static void open_world(struct trespass *t)
+{
+    uint64_t seed = draw(t, UINT64_MAX);
+    memset(t->region_of, 0, sizeof t->region_of);
+    memset(t->region_before, 0, sizeof t->region_before);
+    memset(t->offered, 0, sizeof t->offered);
+    memset(t->offers, 0, sizeof t->offers);
+    t->order_count = t->offer_count = 0;
     t->service = (struct service){.now = START_AT, .disk = disk_new(seed)};
-    t->service.disk->now = START_AT;
     crowd_init(&t->crowd, &t->service, seed);
     t->crowd.is_lossless = true;
     t->service.send = take_answer;
     t->service.context = t;
     t->service.committed = take_commit;
-    must(service_start(&t->service, 0) == 0);
-    for (int i = 0; i < 400; i++) { /* a city with a past */
-        t->service.now += (int64_t)draw(t, 4 * 60000);
-        crowd_tick(&t->crowd);
-        service_turn(&t->service, true, true);
-    }
-    service_settle(&t->service);
-    learn(t);
-    disk_use(t->service.disk);
     t->method = &method_tables[0][0];
-    while (t->result.cases < cases && t->result.leaks == 0)
-        one_caller(t, 10);
-    struct trespass_result result = t->result;
-    result.orders = t->order_count;
+    must(service_start(&t->service, 0) == 0);
+    live(t, 300);
+}
+
+static void close_world(struct trespass *t)
+{
+    t->result.orders += t->order_count;
     crowd_cut(&t->crowd);
     service_kill(&t->service);
     disk_free(t->service.disk);
     crowd_fini(&t->crowd);
+}
+
+#define ORDERS_A_WORLD 400
+
+struct trespass_result trespass_run(uint64_t seed, uint64_t cases)
+{
+    struct trespass *t = must_alloc(1, sizeof *t);
+    t->random = seed;
+    open_world(t);
+    while (t->result.cases < cases && t->result.leaks == 0) {
+        if (t->order_count > ORDERS_A_WORLD) {
+            close_world(t);
+            open_world(t);
+        }
+        one_caller(t, 10);
+        live(t, 2);
+    }
+    close_world(t);
+    struct trespass_result result = t->result;
     arena_fini(&t->arena);
     free(t);
     return result;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/chain.h"
+
 __attribute__((format(printf, 2, 3))) static void find(struct verdict *v, const char *format, ...)
 {
     va_list arguments;
@@ -57,6 +59,18 @@ static void check_file(sqlite3 *db, struct verdict *v)
     }
 }
 
+/* The audit chain, by the code that an operator runs. */
+static void check_chain(struct verdict *v)
+{
+    struct audit audit;
+    struct failure failure = {0};
+    int rc = audit_verify("paidan.db", NULL, NULL, &audit, &failure);
+    if (rc == 0 && audit.finding[0] == '\0')
+        return;
+    v->is_broken = true;
+    find(v, "audit: %s", rc != 0 ? failure.text : audit.finding);
+}
+
 /* Each deed that was acknowledged has left its row and its event. Kinds by number: see words.def. */
 static void check_deed(sqlite3 *db, struct verdict *v, const struct journal_line *line)
 {
@@ -104,7 +118,7 @@ static void check_promises(sqlite3 *db, struct verdict *v)
                                 "WHERE kind = %d GROUP BY offer HAVING count(*) > 1))";
     static const char covered[] = "SELECT count(*) FROM orders WHERE headcount < (SELECT "
                                   "coalesce(sum(people), 0) FROM offers WHERE order_id = orders.id AND "
-                                  "offers.state IN (%d, %d, %d))";
+                                  "offers.round = orders.round AND offers.state IN (%d, %d, %d))";
     static const char promised[] =
         "SELECT count(*) FROM offers a JOIN orgs ON orgs.id = a.org WHERE a.state IN (%d, %d) AND "
         "capacity < (SELECT sum(b.people) FROM offers b WHERE b.org = a.org AND b.state IN (%d, %d) "
@@ -132,6 +146,7 @@ struct verdict verdict_of(struct disk *disk, const struct journal *journal)
         find(&v, "cannot be opened: %s", sqlite3_errmsg(db));
     } else {
         check_file(db, &v);
+        check_chain(&v);
         check_promises(db, &v);
         if (journal != NULL)
             check_journal(db, &v, journal);

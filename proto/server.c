@@ -49,6 +49,8 @@ static void on_wake(evutil_socket_t fd, short what, void *context)
         _exit(EX_IOERR);
     }
     turn_collect(s->turn, collected);
+    if (collected.committed != NULL && s->disk_free < 16 * s->settings.disk_reserve_mib * (UINT64_C(1) << 20))
+        disk_watch(s); /* near the bound a second is long */
     intake_take(s);
 }
 

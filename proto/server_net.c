@@ -1,7 +1,7 @@
 /* server_net.c -- listeners and connections: bytes to frames, answers to bytes.
  *
- * A connection that does not read is not read from either once it owes us OUTPUT_PAUSE bytes, and is
- * closed at OUTPUT_MAX; one whose frame does not end within FRAME_MS is closed. Who has not said who it
+ * A connection that does not read is not read from either once it is owed OUTPUT_PAUSE bytes or
+ * IN_FLIGHT_MAX answers, and is closed at OUTPUT_MAX; one whose frame does not end within FRAME_MS is closed. Who has not said who it
  * is has little time and space for it, and such connections may not take more than half of all. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,13 +17,14 @@
 #include "engine/pool.h"
 #include "server_inside.h"
 
-#define OUTPUT_PAUSE (4u << 20)
-#define OUTPUT_MAX (64u << 20)
+#define OUTPUT_PAUSE (64u << 10)
+#define OUTPUT_MAX (32u << 20)
+#define OUTPUT_ALL_MAX (256u << 20) /* of all connections; beyond it those go that owe more than their share */
 #define FRAME_MS 30000
 #define STRANGER_MS 10000        /* to say who one is */
 #define STRANGER_BYTES 4096      /* the longest request before that */
 #define WRONG_TOKENS_MAX 3       /* then the connection ends */
-#define IN_FLIGHT_MAX 65536      /* answers that one connection may wait for; no more is read then */
+#define IN_FLIGHT_MAX 1024       /* answers that one connection may wait for; no more is read then */
 #define UNACKNOWLEDGED_MS 30000u /* a peer that is silent at the network's level is gone */
 
 static struct connection *find(const struct server *s, uint64_t number)
@@ -77,12 +78,28 @@ static void close_after_output(struct connection *c)
     bufferevent_disable(c->bev, EV_READ);
 }
 
+static size_t owed_bytes(const struct connection *c)
+{
+    return evbuffer_get_length(bufferevent_get_output(c->bev));
+}
+
+/* It gets no further with its requests before it has taken its answers. */
 static void pause_reading(struct connection *c)
 {
     if (c->is_paused)
         return;
     c->is_paused = true;
     bufferevent_disable(c->bev, EV_READ);
+}
+
+static void resume_reading(struct connection *c)
+{
+    if (!c->is_paused || c->is_closing || c->outstanding > IN_FLIGHT_MAX / 2 || owed_bytes(c) > OUTPUT_PAUSE / 2)
+        return;
+    c->is_paused = false;
+    bufferevent_enable(c->bev, EV_READ);
+    if (evbuffer_get_length(bufferevent_get_input(c->bev)) != 0)
+        bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
 }
 
 void net_send(void *context, uint64_t number, const uint8_t *bytes, size_t len)
@@ -97,10 +114,13 @@ void net_send(void *context, uint64_t number, const uint8_t *bytes, size_t len)
         return; /* it left before its answer came */
     struct evbuffer *output = bufferevent_get_output(c->bev);
     evbuffer_add(output, bytes, len);
+    c->session->held_bytes -= len < c->session->held_bytes ? len : c->session->held_bytes;
     if (bytes[0] == 0x94 && c->outstanding != 0) /* an answer, where a notification is a list of three */
         c->outstanding--;
     if (evbuffer_get_length(output) > OUTPUT_PAUSE)
         pause_reading(c);
+    else
+        resume_reading(c);
 }
 
 size_t net_backlog(void *context, uint64_t number)
@@ -136,7 +156,7 @@ static void look_at_caller(struct connection *c)
         log_warn("wrong_tokens", "connection=%llu", (unsigned long long)c->number);
         close_after_output(c);
     }
-    if (c->outstanding > IN_FLIGHT_MAX)
+    if (c->outstanding >= IN_FLIGHT_MAX || c->session->held_bytes > OUTPUT_PAUSE)
         pause_reading(c);
 }
 
@@ -149,7 +169,7 @@ static void on_read(struct bufferevent *bev, void *context)
     size_t used = 0;
     const char *why = NULL;
     enum frame_state state = FRAME_PARTIAL;
-    while (!c->is_closing &&
+    while (!c->is_closing && !c->is_paused &&
            (state = frame_scan(&c->scan, bytes + used, len - used, &why)) == FRAME_WHOLE) {
         size_t frame = c->scan.at;
         c->scan = (struct frame_scan){.at = 0};
@@ -168,7 +188,7 @@ static void on_read(struct bufferevent *bev, void *context)
         refuse_frame(c, why);
         close_after_output(c);
     }
-    c->frame_since = len == used ? 0 : c->frame_since != 0 && used == 0 ? c->frame_since
+    c->frame_since = len == used || c->is_paused ? 0 : c->frame_since != 0 && used == 0 ? c->frame_since
                                                                        : server_now(c->server);
     evbuffer_drain(input, used);
 }
@@ -176,11 +196,11 @@ static void on_read(struct bufferevent *bev, void *context)
 static void on_written(struct bufferevent *bev, void *context)
 {
     struct connection *c = context;
+    (void)bev;
     if (c->is_closing && !is_owed(c)) {
         close_connection(c);
-    } else if (c->is_paused && c->outstanding <= IN_FLIGHT_MAX) {
-        c->is_paused = false;
-        bufferevent_enable(bev, EV_READ);
+    } else {
+        resume_reading(c);
     }
 }
 
@@ -414,12 +434,15 @@ bool net_owes(const struct server *s)
 void net_sweep(struct server *s)
 {
     int64_t now = server_now(s);
+    size_t all = 0;
+    for (const struct connection *c = s->connections; c != NULL; c = c->next)
+        all += owed_bytes(c);
+    size_t most = all > OUTPUT_ALL_MAX ? OUTPUT_ALL_MAX / s->connection_count : OUTPUT_MAX;
     for (struct connection *c = s->connections, *next = NULL; c != NULL; c = next) {
         next = c->next;
-        size_t owed = evbuffer_get_length(bufferevent_get_output(c->bev));
         bool is_silent = c->is_stranger && now - c->since > STRANGER_MS;
         bool is_slow = c->frame_since != 0 && now - c->frame_since > FRAME_MS;
-        if (is_silent || is_slow || owed > OUTPUT_MAX || (c->is_closing && !is_owed(c))) {
+        if (is_silent || is_slow || owed_bytes(c) > most || (c->is_closing && !is_owed(c))) {
             if (!c->is_closing)
                 log_warn("connection_closed", "connection=%llu reason=%s",
                          (unsigned long long)c->number, is_silent ? "no_hello" : is_slow ? "frame_not_ended" : "reads_too_slowly");

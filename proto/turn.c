@@ -7,6 +7,7 @@
 
 #define PURGE_EVERY_MS 60000
 #define ASSIGNS_A_TURN 4
+#define HELD_KEPT (8u << 20)
 
 void held_add(struct held *held, uint64_t connection, const uint8_t *bytes, size_t len)
 {
@@ -23,6 +24,12 @@ void held_add(struct held *held, uint64_t connection, const uint8_t *bytes, size
 
 static void held_append(struct held *to, struct held *from)
 {
+    if (to->len == 0 && from->room > to->room) { /* nothing to append to: the buffers change places */
+        struct held swap = *to;
+        *to = *from;
+        *from = swap;
+        return;
+    }
     if (to->room - to->len < from->len) {
         to->room = (to->len + from->len) * 2;
         to->bytes = must_realloc(to->bytes, to->room, 1);
@@ -45,6 +52,10 @@ static void held_send(struct turn *t, struct held *held)
         at += len;
     }
     held->len = 0;
+    if (held->room > HELD_KEPT) { /* one flood is no reason to keep its size */
+        free(held->bytes);
+        *held = (struct held){.bytes = NULL};
+    }
 }
 
 void begin_answer(struct pack *pack, uint32_t msgid)
@@ -158,6 +169,7 @@ static bool run(struct turn *t, struct call *call)
     }
     if ((call->method->flags & METHOD_WRITE) == 0) {
         held_add(&t->fresh, call->session->connection, t->pack.bytes, t->pack.len);
+        call->session->held_bytes += t->pack.len;
         return false;
     }
     if (has_ref) {

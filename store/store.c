@@ -77,10 +77,7 @@ int store_open(const struct store_options *options, struct store **store, struct
 {
     struct store *s = must_alloc(1, sizeof *s);
     s->options = *options;
-    if (options->heads != NULL) {
-        snprintf(s->heads, sizeof s->heads, "%s", options->heads);
-        s->options.heads = s->heads;
-    }
+    s->heads_fd = -1;
     snprintf(s->path, sizeof s->path, "%s/%s", options->directory, STORE_FILE);
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->work, NULL);
@@ -96,6 +93,14 @@ int store_open(const struct store_options *options, struct store **store, struct
         writer_new(s->writer_db, options->vault, &s->writer, failure) != 0) {
         store_close(s);
         return -1;
+    }
+    if (options->heads != NULL) { /* stays open: descriptors may be rare later */
+        s->heads_fd = open(options->heads, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (s->heads_fd < 0) {
+            failure_set(failure, EX_CANTCREAT, "audit_heads: %s: %s", options->heads, strerror(errno));
+            store_close(s);
+            return -1;
+        }
     }
     sqlite3_wal_hook(s->writer_db, on_commit, s);
     *store = s;
@@ -145,18 +150,15 @@ static int export_head(struct store *s, struct failure *failure)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     int64_t at = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-    if (s->options.heads == NULL || chain->seq == s->signed_seq || at - s->signed_at < s->options.heads_every_ms)
+    if (s->heads_fd < 0 || chain->seq == s->signed_seq || at - s->signed_at < s->options.heads_every_ms)
         return 0;
     chain_line(chain, at, s->options.vault, line);
-    int fd = open(s->options.heads, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     ssize_t len = (ssize_t)strlen(line);
-    bool is_good = fd >= 0 && write(fd, line, (size_t)len) == len && fsync(fd) == 0;
+    bool is_good = write(s->heads_fd, line, (size_t)len) == len && fsync(s->heads_fd) == 0;
     int error = errno;
-    if (fd >= 0)
-        close(fd);
     s->signed_seq = chain->seq;
     s->signed_at = at;
-    return is_good || error == ENOSPC ? 0 : failure_set(failure, EX_IOERR, "%s: %s", s->options.heads, strerror(error));
+    return is_good || error == ENOSPC ? 0 : failure_set(failure, EX_IOERR, "audit_heads: %s", strerror(error));
 }
 
 /* Commits what was submitted, then checkpoints when the log is long. */
@@ -372,6 +374,8 @@ static void close_store(struct store *s, bool is_crash)
     else if (s->writer_db != NULL) /* the log is what the next start reads */
         sqlite3_db_config(s->writer_db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_close(s->writer_db);
+    if (s->heads_fd >= 0)
+        close(s->heads_fd);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     pthread_mutex_destroy(&s->mutex);

@@ -22,7 +22,7 @@ struct store_options {
     const char *directory;
     const char *vfs; /* of SQLite: where the files are; NULL: the system's */
     const struct vault *vault; /* borrowed */
-    const char *heads;         /* copied: file of signed heads of the audit chain; NULL: none */
+    const char *heads;         /* file of signed heads of the audit chain; NULL: none */
     int64_t heads_every_ms;
     void (*wake)(void *context);
     void *context;

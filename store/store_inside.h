@@ -8,8 +8,8 @@
 
 struct store {
     struct store_options options;
-    char path[4096], heads[4096];
-    int lock_fd;
+    char path[4096];
+    int lock_fd, heads_fd;
     sqlite3 *writer_db, *reader_db;
     struct writer *writer;
     pthread_t writer_thread, reader_thread;

@@ -6,7 +6,9 @@ the synced part takes the directory's place, it starts again, and what it holds 
 had acknowledged (Jepsen's total-queue: lost = acknowledged and gone, unexpected = there and never sent).
 
 usage: powercut.py BUILD CYCLES [TARGET…]; targets: paidan, paidan-unsynced (the positive control: its
-syncs do nothing), beanstalkd-f0, beanstalkd-f50, redis-always, redis-everysec
+syncs do nothing), beanstalkd-f0, beanstalkd-f50, redis-always, redis-everysec; and paidan-eio,
+beanstalkd-eio, redis-eio, whose syncs begin to fail in the middle of the load: an acknowledgement after
+that is a lie
 Prints one line a target. Exit code 1 when paidan lost something, or when the control lost nothing."""
 import os, random, shutil, signal, socket, subprocess, sys, tempfile, time
 
@@ -155,7 +157,8 @@ class Redis:
 
 TARGETS = {
     "paidan": (Paidan, True), "paidan-unsynced": (Paidan, False), "beanstalkd-f0": (Beanstalkd, 0),
-    "beanstalkd-f50": (Beanstalkd, 50), "redis-always": (Redis, "always"), "redis-everysec": (Redis, "everysec")}
+    "beanstalkd-f50": (Beanstalkd, 50), "redis-always": (Redis, "always"), "redis-everysec": (Redis, "everysec"),
+    "paidan-eio": (Paidan, True), "beanstalkd-eio": (Beanstalkd, 0), "redis-eio": (Redis, "always")}
 
 
 def start(server, environment):
@@ -211,19 +214,20 @@ def run(build, name, cycles):
     if name == "paidan-unsynced":
         environment["FORGET_SYNCS"] = "no"
     acknowledged, held, number, lost, failed = set(), [], 0, set(), 0
-    for _ in range(cycles):
-        try:
+    try:
+        for _ in range(cycles):
+            if name.endswith("-eio"):
+                environment["FORGET_FAIL_AFTER"] = str(random.randrange(30, 300))
             process = start(server, environment)
-        except RuntimeError:
-            failed += 1
-            break
-        number = load(server, process, number, acknowledged, random.uniform(0.05, 0.4))
-        cut(directory)
-    else:
+            number = load(server, process, number, acknowledged, random.uniform(0.05, 0.4))
+            cut(directory)
+            environment.pop("FORGET_FAIL_AFTER", None)
         process = start(server, environment)
         held = server.holds()
         process.kill()
         process.wait()
+    except RuntimeError:
+        failed = 1
     lost = acknowledged - set(held)
     unexpected = [n for n in held if n < 1 or n > number]
     print("%-16s cycles=%d acknowledged=%d lost=%d unexpected=%d duplicated=%d recovered=%d would_not_start=%d" % (
@@ -239,8 +243,9 @@ def main():
     bad = False
     for name in names:
         lost = run(build, name, cycles)
-        bad |= (name == "paidan" and lost != 0) or (name == "paidan-unsynced" and lost == 0)
+        bad |= (name in ("paidan", "paidan-eio") and lost != 0) or (name == "paidan-unsynced" and lost == 0)
     sys.exit(1 if bad else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

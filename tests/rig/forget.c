@@ -3,9 +3,13 @@
  *
  *     FORGET_DIR=/tmp/x/data FORGET_SHADOW=/tmp/x/shadow LD_PRELOAD=build/tests/forget.so server …
  *
+ * FORGET_SYNCS=no: syncs do nothing, as on a disk that lies. FORGET_FAIL_AFTER=N: the N-th sync and all
+ * after it fail with EIO, and what they were to keep is forgotten, as Linux does it.
+ *
  * Kill the server, put the shadow in the place of the directory, start it again. Names (new, renamed,
  * deleted files) count as synced at once, which is kinder than a real disk. One process; no mmap. */
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -68,6 +72,10 @@ static void note_open(int fd, const char *path, int flags, int is_stdio)
     full_path(path, full);
     if (fd < 0 || fd >= FDS_MAX || !is_ours(full) || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return;
+    char shadow[1024];
+    int name = REAL(open)(shadow_of(full, shadow), O_WRONLY | O_CREAT | O_CLOEXEC, 0600); /* the name is there at once */
+    if (name >= 0)
+        REAL(close)(name);
     pthread_mutex_lock(&mutex);
     int i = 0;
     while (i < file_count && strcmp(files[i].path, full) != 0)
@@ -100,15 +108,23 @@ static void note_write(int fd, off_t at, ssize_t len)
 static int sync_file(int fd)
 {
     if (fd < 0 || fd >= FDS_MAX || file_of_fd[fd] == 0 || getenv("FORGET_SYNCS") != NULL)
-        return 0; /* FORGET_SYNCS: the positive control, a disk that lies */
+        return 0;
     char shadow[1024];
     char buffer[65536];
     struct stat st;
+    const char *fail_after = getenv("FORGET_FAIL_AFTER");
+    static int syncs;
     pthread_mutex_lock(&mutex);
     struct file *f = &files[file_of_fd[fd] - 1];
+    if (fail_after != NULL && ++syncs >= atoi(fail_after)) {
+        f->count = 0;
+        pthread_mutex_unlock(&mutex);
+        errno = EIO;
+        return -1;
+    }
     int from = REAL(open)(f->path, O_RDONLY | O_CLOEXEC);
     int to = REAL(open)(shadow_of(f->path, shadow), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (from < 0 || to < 0 || fstat(from, &st) != 0 || REAL(ftruncate)(to, st.st_size) != 0)
+    if (from < 0 || to < 0 || fstat(from, &st) != 0)
         abort();
     if (f->is_stdio) {
         f->ranges[0] = (struct range){0, (size_t)st.st_size};
@@ -124,6 +140,8 @@ static int sync_file(int fd)
                 abort();
             done += (size_t)got;
         }
+    if (REAL(ftruncate)(to, st.st_size) != 0) /* last: a kill in between leaves no hole */
+        abort();
     f->count = 0;
     close(from);
     close(to);

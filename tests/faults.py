@@ -1,0 +1,397 @@
+#!/usr/bin/env python3
+"""Faults for the real daemon: kills, a full disk, no descriptors, no memory, a Redis that comes and goes,
+hostile clients by the thousand. After each, what it had acknowledged must be there.
+
+usage: faults.py BUILD [ROUNDS [NAME…]]; prints one line a fault; exit code 1 when something did not hold.
+A fault that needs rights this user lacks says so and counts as skipped, not as passed."""
+import os, random, resource, shutil, signal, socket, subprocess, sys, tempfile, threading, time
+
+import msgpack
+
+from powercut import Paidan
+
+BUILD = sys.argv[1]
+ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+TOWN = 441302001001
+
+
+class Skipped(Exception):
+    pass
+
+
+class Daemon:
+    """paidand over a directory of its own, with a journal of what it acknowledged."""
+
+    def __init__(self, *options):
+        self.directory = tempfile.mkdtemp(prefix="paidan-faults.")
+        self.paidan = Paidan(BUILD, self.directory, None)
+        self.paidan.command += list(options)
+        self.environment = dict(os.environ)
+        self.acknowledged, self.number, self.refused = set(), 0, 0
+        self.process = None
+
+    def start(self, limits=None):
+        self.log = open(os.path.join(self.directory, "log"), "ab")
+        self.process = subprocess.Popen(self.paidan.command, stdout=self.log, stderr=self.log, env=self.environment,
+                                        preexec_fn=limits)
+        began = time.monotonic()
+        while True:
+            try:
+                self.paidan.open()
+                return time.monotonic() - began
+            except OSError:
+                time.sleep(0.01)
+                if self.process.poll() is not None or time.monotonic() - began > 60:
+                    raise RuntimeError("does not start: " + self.tail())
+
+    def tail(self):
+        with open(os.path.join(self.directory, "log"), errors="replace") as file:
+            return file.read()[-300:]
+
+    def call(self, method, **params):
+        self.paidan.line.send(msgpack.packb([0, 4000000000, method, [params]]))
+        while True:
+            for message in self.paidan.unpacker:
+                if message[0] == 1 and message[1] == 4000000000:
+                    return message[2], message[3]
+            self.paidan.unpacker.feed(self.paidan.line.socket.recv(1 << 20) or self.paidan.gone())
+
+    def place(self, count, window=64):
+        """Places orders until `count` were answered or the daemon is gone; False when it is gone."""
+        under_way = 0
+        try:
+            while count > 0:
+                while under_way < min(window, count):
+                    self.number += 1
+                    self.paidan.put(self.number)
+                    under_way += 1
+                try:
+                    self.acknowledged.add(self.paidan.answer())
+                except RuntimeError:
+                    self.refused += 1
+                under_way -= 1
+                count -= 1
+            return True
+        except OSError:
+            return False
+
+    def stop(self, how=signal.SIGKILL):
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(30)
+
+    def check(self):
+        """The daemon runs: everything acknowledged is there once, and the log is as it was written."""
+        held = self.paidan.holds()
+        lost = self.acknowledged - set(held)
+        assert not lost, "lost %d of %d" % (len(lost), len(self.acknowledged))
+        assert len(held) == len(set(held)), "duplicated"
+        audit = subprocess.run([os.path.join(BUILD, "paidan"), "audit", "verify",
+                                os.path.join(self.directory, "data/paidan.db")], capture_output=True, text=True)
+        assert audit.returncode == 0, audit.stdout + audit.stderr
+
+    def end(self):
+        if self.process is not None:
+            self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def kill_9(d):
+    """kill -9 in the middle of the load, again and again"""
+    times = []
+    for _ in range(ROUNDS):
+        times.append(d.start())
+        threading.Timer(random.uniform(0.02, 0.3), d.process.kill).start()
+        while d.place(1000):
+            pass
+        d.stop()
+    d.start()
+    d.check()
+    times.sort()
+    return "kills=%d acknowledged=%d restart_p50_ms=%d restart_max_ms=%d" % (
+        ROUNDS, len(d.acknowledged), times[len(times) // 2] * 1000, times[-1] * 1000)
+
+
+def drain(d):
+    """SIGTERM under load, and a second one: exit code 0, nothing lost"""
+    for _ in range(ROUNDS):
+        d.start()
+        timer = threading.Timer(random.uniform(0.02, 0.2), lambda: [d.process.terminate(), d.process.terminate()])
+        timer.start()
+        while d.place(1000) and d.refused == 0:
+            pass
+        d.refused = 0
+        timer.join()
+        code = d.process.wait(30)
+        assert code == 0, "exit code %d" % code
+    d.start()
+    d.check()
+    return "drains=%d acknowledged=%d" % (ROUNDS, len(d.acknowledged))
+
+
+def full_disk(d):
+    """a file system of 40 MiB that fills up: new orders are refused in time, what is there goes on"""
+    data = os.path.join(d.directory, "data")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", data_of(d)], capture_output=True).returncode != 0:
+        raise Skipped("needs the right to mount")
+    try:
+        d.paidan.command += ["--disk-reserve-mib", "6"]
+        d.start()
+        d.call("org.put", id=7, region=TOWN, lat=23.0861, lon=114.4132, skills=["legal_aid"], capacity=10)
+        error, placed = d.call("order.place", ref="first", region=TOWN, category="legal_aid", mode="auto", external_id="0")
+        assert error is None, error
+        while d.refused == 0 and d.number < 2000000:
+            assert d.place(2000), "the daemon is gone: " + d.tail()
+        offer = placed["offers"][0]["offer"]
+        for method in ("offer.accept", "service.start", "service.complete"):
+            error, _ = d.call(method, offer=offer)
+            assert error is None, (method, error)
+        assert d.place(50) is True and d.process.poll() is None
+        d.acknowledged.add(0)
+        d.check()
+        with open(os.path.join(data, "hog"), "wb") as hog: # somebody else takes the rest
+            try:
+                while True:
+                    hog.write(b"x" * 65536)
+            except OSError:
+                pass
+        d.place(200)
+        gone = d.process.poll()
+        os.unlink(os.path.join(data, "hog"))
+        d.stop()
+        d.start()
+        d.check()
+        return "placed=%d then storage_low; with no byte left: %s; afterwards all there" % (
+            len(d.acknowledged), "went on" if gone is None else "ended with code %d" % gone)
+    finally:
+        d.stop()
+        subprocess.run(["umount", data], check=False)
+
+
+def data_of(d):
+    path = os.path.join(d.directory, "data")
+    os.makedirs(path, exist_ok=True)
+    return path
+
+
+def no_descriptors(d):
+    """descriptors used up by connections: who is in is served, and it does not spin"""
+    d.start(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
+    others = []
+    for _ in range(110):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(5)
+        s.connect(d.paidan.socket)
+        others.append(s)
+    assert d.place(2000), "who is in is not served"
+    before = cpu_of(d.process.pid)
+    time.sleep(2)
+    spun = (cpu_of(d.process.pid) - before) / 2
+    for s in others:
+        s.close()
+    time.sleep(0.5)
+    d.paidan.open()
+    d.check()
+    assert spun < 0.2, "spins: %.2f of a core" % spun
+    return "connections=110 descriptors=64 idle_cpu=%.3f acknowledged=%d" % (spun, len(d.acknowledged))
+
+
+def cpu_of(pid):
+    with open("/proc/%d/stat" % pid) as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_of(pid):
+    with open("/proc/%d/status" % pid) as file:
+        for line in file:
+            if line.startswith("VmRSS"):
+                return int(line.split()[1])
+
+
+def no_memory(d):
+    """address space runs out under load: it ends, and has all it acknowledged"""
+    d.start(lambda: resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20)))
+    while d.number < 400000 and d.place(5000):
+        pass
+    gone = d.process.poll() is not None
+    d.stop()
+    d.start()
+    d.check()
+    return "%s after %d orders" % ("ended" if gone else "did not run out", len(d.acknowledged))
+
+
+def redis_comes_and_goes(d):
+    """Redis stopped, flushed, killed and started anew under load: at the end it says what the store says"""
+    sock, where = os.path.join(d.directory, "redis"), os.path.join(d.directory, "redis-dir")
+    os.mkdir(where)
+    command = ["redis-server", "--port", "0", "--unixsocket", sock, "--dir", where, "--save", ""]
+    cli = lambda *words: subprocess.run(["redis-cli", "-s", sock, *words], capture_output=True, text=True, timeout=20).stdout
+    new = lambda: subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    redis = new()
+    d.paidan.command += ["--live", "redis+unix:" + sock]
+    d.start()
+    faults = 0
+    try:
+        for i in range(ROUNDS * 4):
+            assert d.place(300), "orders do not go on"
+            faults += 1
+            if i % 4 == 0:
+                cli("FLUSHALL")
+            elif i % 4 == 1:
+                redis.kill()
+                redis.wait()
+                assert d.place(300), "orders do not go on without Redis"
+                redis = new()
+            elif i % 4 == 2:
+                redis.send_signal(signal.SIGSTOP)
+                began = time.monotonic()
+                assert d.place(300), "orders do not go on while Redis hangs"
+                assert time.monotonic() - began < 5, "a hanging Redis slows orders down"
+                redis.send_signal(signal.SIGCONT)
+            else:
+                cli("CLIENT", "KILL", "TYPE", "normal")
+        for _ in range(600): # it is told again
+            keys = cli("--scan", "--pattern", "paidan:*:order:*").split()
+            queue = int(cli("ZCARD", "paidan:{441302}:ready:%d" % TOWN) or 0)
+            if len(keys) == queue == len(d.paidan.holds()):
+                break
+            time.sleep(0.1)
+        assert len(keys) == len(d.paidan.holds()) == queue, "Redis has %d orders, %d queued; the store %d" % (
+            len(keys), queue, len(d.paidan.holds()))
+        d.check()
+        return "faults=%d orders=%d, Redis equals the store" % (faults, len(keys))
+    finally:
+        redis.send_signal(signal.SIGCONT)
+        redis.kill()
+        redis.wait()
+
+
+def backup_restore(d):
+    """a backup under load, restored into a fresh directory: whole, and with all acknowledged before it"""
+    d.start()
+    d.place(5000)
+    before = set(d.acknowledged)
+    path = os.path.join(d.directory, "copy.db")
+    d.paidan.line.send(msgpack.packb([0, 4000000001, "server.backup", [{"path": path}]]))
+    d.place(3000)
+    for _ in range(200):
+        if os.path.exists(path):
+            break
+        time.sleep(0.05)
+    began = time.monotonic()
+    d.stop(signal.SIGTERM)
+    out = subprocess.run([d.paidan.command[0], "--data", os.path.join(d.directory, "data"), "--restore", path],
+                         capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    d.start()
+    took = time.monotonic() - began
+    held = set(d.paidan.holds())
+    assert before <= held, "the backup lacks %d" % len(before - held)
+    return "in it: %d acknowledged before it; stop, restore, serve: %d ms" % (len(before), took * 1000)
+
+
+def percentiles(d, seconds):
+    """An honest client that asks one thing after the other."""
+    times = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        began = time.monotonic()
+        d.call("server.info")
+        times.append(time.monotonic() - began)
+    times.sort()
+    return times[len(times) // 2] * 1e6, times[len(times) * 99 // 100] * 1e6
+
+
+def hostile_clients(d):
+    """5,000 connections held by clients who send a byte at a time, never read, or lie about lengths"""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(30000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+    count = min(5000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200)
+    d.paidan.command += ["--log-level", "error"]
+    d.start()
+    calm_p50, calm_p99 = percentiles(d, 3)
+    base = memory_of(d.process.pid)
+    frames = [b"\x94", b"\x94\x00\x01\xabserver.info", b"\xdd\xff\xff\xff\xff", b"\x94\x00\x01\xaeserver.methods\x90" * 40,
+              b"\xc1", b"\xdb\x7f\xff\xff\xff"]
+    others = []
+    for i in range(count):
+        s = socket.socket(socket.AF_UNIX)
+        s.setblocking(False)
+        try:
+            s.connect(d.paidan.socket)
+            s.send(frames[i % len(frames)])
+        except (BlockingIOError, BrokenPipeError):
+            time.sleep(0.001)
+        others.append(s)
+    stop = threading.Event()
+
+    def drip():
+        while not stop.is_set():
+            for s in others[:: max(1, count // 500)]:
+                try:
+                    s.send(b"\x00")
+                except OSError:
+                    pass
+            stop.wait(0.5)
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    held_p50, held_p99 = percentiles(d, 5)
+    grown = memory_of(d.process.pid) - base
+    stop.set()
+    thread.join()
+    for s in others:
+        s.close()
+    assert d.place(500)
+    d.check()
+    return "held=%d p50_us=%.0f/%.0f p99_us=%.0f/%.0f (with/without) memory_grown_kib=%d" % (
+        count, held_p50, calm_p50, held_p99, calm_p99, grown)
+
+
+def idle_connections(d):
+    """20,000 connections that say nothing"""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    count = min(20000, limit - 300)
+    d.paidan.command += ["--connections-max", "30000"]
+    d.start()
+    base = memory_of(d.process.pid)
+    others = []
+    for _ in range(count):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(d.paidan.socket)
+        others.append(s)
+    time.sleep(1)
+    _, stats = d.call("server.stats")
+    grown = memory_of(d.process.pid) - base
+    assert stats["connections"] == count + 1, stats["connections"]
+    for s in others:
+        s.close()
+    return "held=%d kib_each=%.2f" % (count, grown / count)
+
+
+FAULTS = [kill_9, drain, full_disk, no_descriptors, no_memory, redis_comes_and_goes, backup_restore, hostile_clients,
+          idle_connections]
+
+
+def main():
+    random.seed(1)
+    names = sys.argv[3:]
+    bad = 0
+    for fault in FAULTS:
+        if names and fault.__name__ not in names:
+            continue
+        d = Daemon()
+        try:
+            print("fault %-20s held: %s" % (fault.__name__, fault(d)), flush=True)
+        except Skipped as why:
+            print("fault %-20s skipped: %s" % (fault.__name__, why), flush=True)
+        except (AssertionError, RuntimeError, OSError) as why:
+            bad += 1
+            print("fault %-20s DID NOT HOLD: %s" % (fault.__name__, why), flush=True)
+        finally:
+            d.end()
+    sys.exit(1 if bad else 0)
+
+
+main()

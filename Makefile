@@ -72,7 +72,7 @@ $(BUILD)/tests/forget.so: tests/rig/forget.c
 $(BUILD)/tests/sim: $(RIG_MAIN) $(RIG) $(PROTO) $(STORE) $(ENGINE)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 
-$(BUILD)/tests/run: $(call objects,tests) $(RIG) $(PROTO) $(STORE) $(ENGINE)
+$(BUILD)/tests/run: $(call objects,tests) $(BUILD)/tests/fuzz/targets.o $(RIG) $(PROTO) $(STORE) $(ENGINE)
 	$(CC) $(LDFLAGS) $^ -o $@ $(CHECK_LIBS) $(LIBS)
 
 run: all ## start paidand on Huizhou, walk one order through its life, keep serving
@@ -115,6 +115,19 @@ $(BUILD)/peers/%: bench/peers/%.cpp bench/peers/world.hpp bench/peers/tries.hpp
 	@mkdir -p $(@D)
 	$(CXX) -O2 -march=native -std=c++17 -Wall -Wno-deprecated-declarations -I$(shell pg_config --includedir) $< -o $@ -pthread -lsqlite3 -lhiredis -lpq
 
+FUZZ_TARGETS := frame request settings table redis heads
+FUZZ_SOURCES = $(wildcard engine/*.c store/*.c) $(filter-out proto/main_%,$(wildcard proto/*.c)) tests/fuzz/targets.c
+
+build-fuzz/%: tests/fuzz/entry.c $(FUZZ_SOURCES)
+	@mkdir -p build-fuzz
+	clang -O1 -g -std=c11 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -pthread $(CPPFLAGS) \
+	    -U_FORTIFY_SOURCE -DTARGET_NAME=$* $^ -o $@ $(LIBS)
+
+fuzz: ## libFuzzer on every target, MINUTES=1 each; what it finds stays in build-fuzz
+	@sh tests/deps.sh clang libclang-rt-14-dev
+	@$(MAKE) --no-print-directory $(FUZZ_TARGETS:%=build-fuzz/%)
+	@sh tests/fuzz/run.sh $(or $(MINUTES),1) $(FUZZ_TARGETS)
+
 docs: $(BUILD)/paidand ## write proto/PROTOCOL.md and conf/paidan.conf from the tables
 	$(BUILD)/paidand --protocol > proto/PROTOCOL.md
 	$(BUILD)/paidand --sample > conf/paidan.conf
@@ -123,7 +136,7 @@ format: ## lay the code out by .clang-format
 	clang-format -i engine/*.[ch] store/*.[ch] proto/*.[ch] tests/*.[ch] bench/*.[ch]
 
 clean: ## remove what was built
-	rm -rf build build-asan build-tsan build-clang
+	rm -rf build build-asan build-tsan build-clang build-fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12

@@ -90,7 +90,7 @@ static struct cells cells_of(struct index_place place)
 /* A coordinate in the units of a cell; the cell itself is [512, 1536). */
 static int32_t local_of(int32_t coordinate, int32_t cell, int level)
 {
-    int64_t base = ((int64_t)cell * 2 - 1) << (level - 1);
+    int64_t base = ((int64_t)cell * 2 - 1) * (INT64_C(1) << (level - 1)); /* south and west are negative */
     return (int32_t)((coordinate - base) >> (level - SPOT_BITS));
 }
 

@@ -51,12 +51,19 @@ struct live {
 #define LIVE_QUEUE_BYTES_MAX (64u << 20)
 #define LIVE_TIMEOUT_MS 3000
 
+/* A reader refuses arrays of more elements than any answer to us has, before it asks for their memory.
+ * The first call comes before the threads. */
+#define LIVE_ELEMENTS_MAX 65536
+void live_bound_replies(redisReader *reader);
 redisContext *live_connect(struct live *live);
 /* A reply that is no error, or NULL. The caller frees it. */
 redisReply *live_command(redisContext *redis, const char *format, ...);
 bool live_is_stopping(struct live *live);
 /* Sleeps, but not past a stop. */
 void live_pause(struct live *live, int ms);
+/* The entries of a reply to XREADGROUP, whatever it may be. */
+struct live_entry *live_entries_of(const char *epoch, const redisReply *reply);
+void live_free_entries(struct live_entry *entries);
 void *live_take_main(void *context); /* live_intake.c */
 
 #endif

@@ -13,7 +13,7 @@
 #define ENTRIES_MAX 64
 #define FIELDS_MAX 64
 
-static void free_entries(struct live_entry *entry)
+void live_free_entries(struct live_entry *entry)
 {
     while (entry != NULL) {
         struct live_entry *next = entry->next;
@@ -28,16 +28,24 @@ static void free_entries(struct live_entry *entry)
     }
 }
 
-/* One entry of a reply: [id, [name, value, …]]. NULL fields: it was deleted from the stream. */
+static bool is_text(const redisReply *reply)
+{
+    return reply != NULL && reply->type == REDIS_REPLY_STRING && reply->str != NULL;
+}
+
+/* One entry of a reply: [id, [name, value, …]]. A server that answers something else is not believed. */
 static struct live_entry *entry_of(const char *epoch, const redisReply *reply)
 {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-        reply->element[0]->type != REDIS_REPLY_STRING || reply->element[0]->len > 40)
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+        !is_text(reply->element[0]) || reply->element[0]->len > 40)
         return NULL;
-    const redisReply *fields = reply->element[1];
-    struct live_entry *entry = must_alloc(1, sizeof *entry);
-    size_t pairs = fields->type == REDIS_REPLY_ARRAY ? fields->elements / 2 : 0;
+    const redisReply *fields = reply->element[1]; /* nil: it was deleted from the stream */
+    size_t pairs = fields != NULL && fields->type == REDIS_REPLY_ARRAY ? fields->elements / 2 : 0;
     pairs = pairs < FIELDS_MAX ? pairs : FIELDS_MAX;
+    for (size_t i = 0; i < pairs * 2; i++)
+        if (!is_text(fields->element[i]))
+            return NULL;
+    struct live_entry *entry = must_alloc(1, sizeof *entry);
     snprintf(entry->id, sizeof entry->id, "%s", reply->element[0]->str);
     snprintf(entry->default_ref, sizeof entry->default_ref, "%s/%s", epoch, entry->id);
     entry->names = must_alloc(pairs, sizeof *entry->names);
@@ -48,6 +56,23 @@ static struct live_entry *entry_of(const char *epoch, const redisReply *reply)
     }
     entry->count = (int)pairs;
     return entry;
+}
+
+struct live_entry *live_entries_of(const char *epoch, const redisReply *reply)
+{
+    struct live_entry *entries = NULL;
+    struct live_entry **end = &entries;
+    const redisReply *stream = reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 ? reply->element[0] : NULL;
+    const redisReply *list = stream != NULL && stream->type == REDIS_REPLY_ARRAY && stream->elements == 2
+                                 ? stream->element[1] : NULL;
+    if (list == NULL || list->type != REDIS_REPLY_ARRAY)
+        return NULL;
+    for (size_t i = 0; i < list->elements; i++) {
+        *end = entry_of(epoch, list->element[i]);
+        if (*end != NULL)
+            end = &(*end)->next;
+    }
+    return entries;
 }
 
 /* Reads entries: those taken before and not acknowledged when `from` is 0, new ones when it is >. */
@@ -64,14 +89,7 @@ static bool read_entries(struct live *l, redisContext *redis, const char *from,
                      l->options.node, ENTRIES_MAX, from);
     if (reply == NULL)
         return false;
-    bool has_stream = reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 &&
-                      reply->element[0]->elements == 2;
-    struct live_entry **end = entries;
-    for (size_t i = 0; has_stream && i < reply->element[0]->element[1]->elements; i++) {
-        *end = entry_of(epoch, reply->element[0]->element[1]->element[i]);
-        if (*end != NULL)
-            end = &(*end)->next;
-    }
+    *entries = live_entries_of(epoch, reply);
     freeReplyObject(reply);
     return true;
 }
@@ -136,7 +154,7 @@ static bool serve_entries(struct live *l, redisContext *redis, struct live_entry
     bool is_good = have_answered(l, entries);
     for (const struct live_entry *e = entries; is_good && e != NULL; e = e->next)
         is_good = acknowledge(l, redis, e, must_retry);
-    free_entries(entries);
+    live_free_entries(entries);
     return is_good;
 }
 

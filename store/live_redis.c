@@ -211,13 +211,33 @@ void live_slice(struct live *l, const struct engine *engine, uint64_t barrier)
     l->slice_is_last = false;
 }
 
+static redisReplyObjectFunctions reply_functions; /* hiredis's own, but for arrays */
+static void *(*make_array)(const redisReadTask *, int);
+
+static void *make_bounded_array(const redisReadTask *task, int elements)
+{
+    return elements <= LIVE_ELEMENTS_MAX ? make_array(task, elements) : NULL; /* NULL: out of memory, to hiredis */
+}
+
+void live_bound_replies(redisReader *reader)
+{
+    if (make_array == NULL) {
+        reply_functions = *reader->fn;
+        make_array = reply_functions.createArray;
+        reply_functions.createArray = make_bounded_array;
+    }
+    reader->fn = &reply_functions;
+}
+
 redisContext *live_connect(struct live *l)
 {
     struct timeval timeout = {.tv_sec = LIVE_TIMEOUT_MS / 1000};
     redisContext *redis = l->path[0] != '\0' ? redisConnectUnixWithTimeout(l->path, timeout)
                                              : redisConnectWithTimeout(l->host, l->port, timeout);
-    if (redis != NULL && redis->err == 0 && redisSetTimeout(redis, timeout) == REDIS_OK)
+    if (redis != NULL && redis->err == 0 && redisSetTimeout(redis, timeout) == REDIS_OK) {
+        live_bound_replies(redis->reader);
         return redis;
+    }
     if (redis != NULL)
         redisFree(redis);
     return NULL;
@@ -454,6 +474,9 @@ int live_open(const struct live_options *options, struct live **live, struct fai
         live_close(l);
         return -1;
     }
+    redisReader *first = redisReaderCreate();
+    live_bound_replies(first);
+    redisReaderFree(first);
     l->has_publisher = pthread_create(&l->publisher, NULL, publish_main, l) == 0;
     l->has_taker = l->has_publisher && pthread_create(&l->taker, NULL, live_take_main, l) == 0;
     if (l->has_taker) {

@@ -1,6 +1,7 @@
 /* memory.c -- SQLite's memory, with an allocation that fails. */
 #include "sim.h"
 
+#include <malloc.h>
 #include <sqlite3.h>
 
 #include "engine/pool.h"
@@ -44,6 +45,8 @@ void sim_prepare(void)
     if (is_done)
         return;
     is_done = true;
+    mallopt(M_MMAP_THRESHOLD, 1 << 30); /* disks come and go by the thousand: keep their memory */
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
     must(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &system_memory) == SQLITE_OK);
     sqlite3_mem_methods mine = system_memory;
     mine.xMalloc = take;

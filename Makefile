@@ -4,7 +4,7 @@ CFLAGS ?= -O2 -g
 BUILD ?= build
 SANITIZE ?=
 PACKAGES := gcc make pkg-config libevent-dev libsqlite3-dev libmsgpack-dev libhiredis-dev \
-            libjansson-dev libcsv-dev libssl-dev openssl check redis-server python3-pynvim tzdata
+            libjansson-dev libcsv-dev libssl-dev openssl check redis-server python3-pynvim python3-msgpack patch tzdata
 PROGRAMS := $(BUILD)/paidand $(BUILD)/paidan $(BUILD)/paidan-bench
 MODULES := libevent_core libevent_pthreads libevent_openssl libssl libcrypto sqlite3 msgpack hiredis jansson
 CPPFLAGS += -I. -D_GNU_SOURCE -DPAIDAN_VERSION='"0.1.0"' -D_FORTIFY_SOURCE=2
@@ -38,7 +38,7 @@ all: deps ## build everything (installs missing packages first)
 .PHONY: programs testbin
 programs: $(PROGRAMS) $(BUILD)/libpaidan-engine.a
 
-testbin: $(BUILD)/tests/run $(BUILD)/tests/sim
+testbin: $(BUILD)/tests/run $(BUILD)/tests/sim $(BUILD)/tests/forget.so
 
 deps: ## install the Debian packages that are missing
 	@sh tests/deps.sh $(PACKAGES)
@@ -84,7 +84,7 @@ demo: all ## the same, then stop
 test: all ## build and run every test
 	@$(MAKE) --no-print-directory check
 
-check: programs $(BUILD)/tests/run
+check: programs testbin
 	@$(MAKE) --no-print-directory purity
 	BUILD=$(BUILD) $(BUILD)/tests/run
 

@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -146,6 +148,16 @@ static const struct option *make_options(void)
     return options;
 }
 
+/* Memory holds keys and personal data: it is written to no file and shown to no other process. */
+static void keep_memory_private(void)
+{
+#ifndef PAIDAN_DEBUG
+    static const struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
 int main(int argc, char **argv)
 {
     static struct settings settings;
@@ -156,6 +168,7 @@ int main(int argc, char **argv)
     bool is_check = false;
     int index = 0;
     int rc = 0;
+    keep_memory_private();
     settings_default(&settings);
     for (int c; rc == 0 && (c = getopt_long(argc, argv, "h", options, &index)) != -1;) {
         switch (c) {

@@ -10,6 +10,7 @@
 
 #include "daemon.h"
 #include "proto/codes.h"
+#include "store/chain.h"
 #include "store/refs.h"
 #include "store/store.h"
 
@@ -188,7 +189,7 @@ START_TEST(an_older_schema_is_migrated)
     struct failure failure = {0};
     make_directory(directory);
     snprintf(path, sizeof path, "%s/%s", directory, STORE_FILE);
-    char *sql = read_text("tests/schema_v1.sql");
+    char *sql = read_text(_i == 0 ? "tests/schema_v1.sql" : "tests/schema_v2.sql");
     run_sql(path, sql);
     free(sql);
     struct store *store = open_store(directory);
@@ -209,7 +210,17 @@ START_TEST(an_older_schema_is_migrated)
     ck_assert_int_eq(q->events[0].kind, EVENT_PLACED);
     ck_assert_int_eq(q->events[5].kind, EVENT_RATED);
     query_free(q);
+    q = query_new(QUERY_CONTACT); /* personal data were sealed, and open */
+    q->filter.order = _i == 0 ? 2 : 4;
+    q = answer(store, q);
+    ck_assert_str_eq(q->contact.phone, _i == 0 ? "000" : "13800000000");
+    ck_assert_str_eq(q->contact.name, "示例");
+    query_free(q);
     store_close(store);
+    struct audit audit; /* and the events became a chain */
+    ck_assert_int_eq(audit_verify(path, NULL, NULL, &audit, &failure), 0);
+    ck_assert_str_eq(audit.finding, "");
+    ck_assert_uint_gt(audit.events, 9);
     store = open_store(directory); /* once migrated, it stays so */
     store_close(store);
     engine_free(e);
@@ -416,7 +427,7 @@ Suite *suite_store(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, a_restart_gives_the_same_digest);
     tcase_add_test(t, ended_orders_are_answered_by_the_reader);
-    tcase_add_test(t, an_older_schema_is_migrated);
+    tcase_add_loop_test(t, an_older_schema_is_migrated, 0, 2);
     tcase_add_test(t, a_migration_is_all_or_nothing);
     tcase_add_test(t, what_cannot_be_opened_says_why);
     tcase_add_test(t, a_backup_is_restored);

@@ -5,6 +5,7 @@
  *     sim crashes SEED FIRST STRIDE [SECOND]    crash points
  *     sim faults SEED FIRST STRIDE              failing I/O
  *     sim memory SEED FIRST STRIDE              failing allocations
+ *     sim rot SEED FIRST STRIDE                 flipped bits
  *     sim trespass SEED CASES                   callers who ask for what is not theirs */
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +106,13 @@ int main(int argc, char **argv)
         return say("faults", numbers[0], sweep_faults(numbers[0], (unsigned)numbers[1], (unsigned)numbers[2]), began);
     if (argc >= 5 && strcmp(argv[1], "memory") == 0)
         return say("memory", numbers[0], sweep_memory(numbers[0], (unsigned)numbers[1], (unsigned)numbers[2]), began);
+    if (argc >= 5 && strcmp(argv[1], "rot") == 0) {
+        struct rot_result r = sweep_rot(numbers[0], (unsigned)numbers[1], (unsigned)numbers[2]);
+        printf("rot seed=%llu flips=%llu found=%llu harmless=%llu silent=%llu seconds=%.1f\n",
+               (unsigned long long)numbers[0], (unsigned long long)r.flips, (unsigned long long)r.found,
+               (unsigned long long)r.harmless, (unsigned long long)r.silent, seconds_now() - began);
+        return 0;
+    }
     if (argc >= 4 && strcmp(argv[1], "trespass") == 0) {
         struct trespass_result r = trespass_run(numbers[0], numbers[1]);
         if (r.leaks != 0)
@@ -115,6 +123,6 @@ int main(int argc, char **argv)
         return r.leaks == 0 ? 0 : 1;
     }
     fputs("usage: sim run SEED [COUNT] | crashes SEED FIRST STRIDE [SECOND] | faults SEED FIRST STRIDE | "
-          "memory SEED FIRST STRIDE | trespass SEED CASES\n", stderr);
+          "memory SEED FIRST STRIDE | rot SEED FIRST STRIDE | trespass SEED CASES\n", stderr);
     return 64;
 }

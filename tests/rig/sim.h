@@ -37,6 +37,14 @@ struct sweep_result sweep_faults(uint64_t seed, unsigned first, unsigned stride)
 /* The same for SQLite's memory: its k-th allocation fails. */
 struct sweep_result sweep_memory(uint64_t seed, unsigned first, unsigned stride);
 
+struct rot_result {
+    uint64_t flips, found, harmless, silent;
+};
+
+/* A bit of every `stride`th byte of the workload's database is flipped while it is closed. Found: the
+ * start refuses it, or integrity_check, the audit chain or an invariant does. Silent: another state. */
+struct rot_result sweep_rot(uint64_t seed, unsigned first, unsigned stride);
+
 struct trespass_result {
     uint64_t cases, allowed, leaks, orders;
     char why[300];

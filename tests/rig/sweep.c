@@ -80,7 +80,7 @@ static void workload_close(struct workload *w)
     crowd_fini(&w->crowd);
 }
 
-/* Starts, and so migrates, a database of schema version 1. */
+/* A database of an older schema: the start migrates it. */
 static void put_old_database(struct disk *disk, const char *dump)
 {
     sqlite3 *db = NULL;
@@ -91,9 +91,9 @@ static void put_old_database(struct disk *disk, const char *dump)
     disk_sync_directory(disk);
 }
 
-static char *read_dump(void)
+static char *read_dump(uint64_t seed)
 {
-    FILE *file = fopen("tests/schema_v1.sql", "re");
+    FILE *file = fopen(seed % 2 == 0 ? "tests/schema_v1.sql" : "tests/schema_v2.sql", "re");
     char *text = must_alloc(1 << 16, 1);
     must(file != NULL);
     size_t len = fread(text, 1, (1 << 16) - 1, file);
@@ -166,7 +166,7 @@ struct sweep_result sweep_crashes(uint64_t seed, unsigned first, unsigned stride
 {
     struct sweep_result result = {.why = ""};
     struct workload w;
-    char *dump = read_dump();
+    char *dump = read_dump(seed);
     workload_open(&w, seed);
     put_old_database(w.service.disk, dump);
     /* What the old database becomes, from a start that nothing disturbs. */
@@ -257,5 +257,45 @@ struct sweep_result sweep_memory(uint64_t seed, unsigned first, unsigned stride)
         }
     }
     result.is_good = result.why[0] == '\0';
+    return result;
+}
+
+/* What becomes of one flipped bit: found at the start or by the checks, without effect, or silent. */
+static void flip_one(struct workload *w, struct rot_result *result, size_t byte)
+{
+    struct disk *copy = disk_crash(w->service.disk, DAMAGE_KEEP_ALL, byte);
+    struct service s = {.disk = copy, .now = w->service.now};
+    if (disk_flip(copy, ".db", byte, (unsigned)disk_draw(&w->random, 8))) {
+        result->flips++;
+        bool is_up = service_start(&s, LANE_RECOVERY) == 0;
+        struct verdict v = is_up ? verdict_of(copy, NULL) : (struct verdict){.is_broken = true};
+        if (!is_up || !verdict_is_good(&v))
+            result->found++;
+        else if (service_is_faithful(&s, &w->service))
+            result->harmless++;
+        else
+            result->silent++;
+    }
+    if (s.engine != NULL)
+        service_kill(&s);
+    disk_free(copy);
+}
+
+struct rot_result sweep_rot(uint64_t seed, unsigned first, unsigned stride)
+{
+    struct rot_result result = {.flips = 0};
+    struct workload w;
+    workload_open(&w, seed);
+    must(service_start(&w.service, LANE_WORKLOAD) == 0);
+    workload_run(&w);
+    service_settle(&w.service);
+    w.service.committed_digest = engine_digest(w.service.engine);
+    crowd_cut(&w.crowd);
+    service_stop(&w.service);
+    for (size_t byte = first; byte < disk_bytes(w.service.disk, ".db"); byte += stride)
+        flip_one(&w, &result, byte);
+    w.service.engine = NULL;
+    disk_free(w.service.disk);
+    crowd_fini(&w.crowd);
     return result;
 }

@@ -86,7 +86,7 @@ static void search(struct trespass *t, const struct node *n)
         return;
     for (uint32_t i = 0; i < n->count; i++) {
         const struct node *value = &n->u.pairs[i].value;
-        bool is_order = node_is_text(&n->u.pairs[i].key, "order") || node_is_text(&n->u.pairs[i].key, "merged_into");
+        bool is_order = node_is_text(&n->u.pairs[i].key, "order");
         if (is_order && value->kind == NODE_INT && !is_theirs(t, (uint64_t)value->u.number))
             leak(t, "was shown", (uint64_t)value->u.number);
         search(t, value);
@@ -121,6 +121,8 @@ static void take_commit(void *context, const struct batch *batch)
         const struct order *o = &batch->orders[i];
         if (t->is_asking && !is_theirs(t, o->id))
             leak(t, "changed", o->id);
+        if (t->is_asking && strcmp(t->method->name, "order.merge") == 0 && !is_theirs(t, o->merged_into))
+            leak(t, "merged into", o->merged_into);
         if (o->id >= ORDERS_MAX)
             continue;
         if (t->region_of[o->id] != o->region)

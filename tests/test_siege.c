@@ -1,0 +1,58 @@
+/* The real daemon under faults, power cut with a disk that forgets, and bugs planted on purpose: short
+ * runs of tests/faults.py, tests/powercut.py and tests/mutants.sh. */
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon.h"
+
+static bool is_sanitized(void)
+{
+    const char *build = getenv("BUILD");
+    return build != NULL && strstr(build, "san") != NULL;
+}
+
+static int run(const char *script, int count, const char *what)
+{
+    char command[400];
+    const char *build = getenv("BUILD") != NULL ? getenv("BUILD") : "build";
+    snprintf(command, sizeof command, "%s %s %d %s", script, build, count, what);
+    return system(command);
+}
+
+START_TEST(faults_hold)
+{
+    static const char *const faults[] = {"kill_9", "drain", "no_descriptors", "redis_comes_and_goes", "backup_restore"};
+    ck_assert_int_eq(run("/usr/bin/python3 tests/faults.py", 2, faults[_i]), 0);
+}
+END_TEST
+
+/* With a positive control: where syncs do nothing the loss is seen. */
+START_TEST(power_is_cut_and_nothing_is_lost)
+{
+    static const char *const targets[] = {"paidan", "paidan-eio", "paidan-unsynced"};
+    if (!is_sanitized()) /* the library that forgets cannot be loaded before theirs */
+        ck_assert_int_eq(run("/usr/bin/python3 tests/powercut.py", 3, targets[_i]), 0);
+}
+END_TEST
+
+START_TEST(planted_bugs_are_caught)
+{
+    static const char *const mutants[] = {"early_answer", "synchronous_normal", "fsync_retried", "ref_not_kept",
+                                          "list_not_narrowed"};
+    if (!is_sanitized())
+        ck_assert_int_eq(run("sh tests/mutants.sh", 200, mutants[_i]), 0);
+}
+END_TEST
+
+Suite *suite_siege(void);
+Suite *suite_siege(void)
+{
+    Suite *s = suite_create("siege");
+    TCase *t = tcase_create("siege");
+    tcase_set_timeout(t, 300);
+    tcase_add_loop_test(t, faults_hold, 0, 5);
+    tcase_add_loop_test(t, power_is_cut_and_nothing_is_lost, 0, 3);
+    tcase_add_loop_test(t, planted_bugs_are_caught, 0, 5);
+    suite_add_tcase(s, t);
+    return s;
+}

@@ -30,7 +30,7 @@ STORE := $(call objects,store)
 PROTO := $(filter-out $(MAINS),$(call objects,proto))
 
 .DEFAULT_GOAL := all
-.PHONY: all deps run demo test check asan tsan clang purity bench bench-peers docs format clean help
+.PHONY: all deps run demo test check asan tsan clang purity bench bench-peers sim mutants fuzz scoreboard docs format clean help
 
 all: deps ## build everything (installs missing packages first)
 	@$(MAKE) --no-print-directory programs
@@ -114,6 +114,22 @@ bench-peers: all ## the same beside its peers, installed from Debian
 $(BUILD)/peers/%: bench/peers/%.cpp bench/peers/world.hpp bench/peers/tries.hpp
 	@mkdir -p $(@D)
 	$(CXX) -O2 -march=native -std=c++17 -Wall -Wno-deprecated-declarations -I$(shell pg_config --includedir) $< -o $@ -pthread -lsqlite3 -lhiredis -lpq
+
+sim: all ## RUNS simulated runs from SEED on; then crash points, failing I/O and memory, trespassers
+	@$(MAKE) --no-print-directory testbin
+	$(BUILD)/tests/sim run $(or $(SEED),1) $(or $(RUNS),200)
+	$(BUILD)/tests/sim crashes $(or $(SEED),1) 0 1 4
+	$(BUILD)/tests/sim faults $(or $(SEED),1) 1 13
+	$(BUILD)/tests/sim memory $(or $(SEED),1) 1 97
+	$(BUILD)/tests/sim trespass $(or $(SEED),1) 100000
+
+mutants: all ## build each planted bug into a simulator, which must notice it
+	@$(MAKE) --no-print-directory testbin
+	@sh tests/mutants.sh $(BUILD) 3000
+
+scoreboard: all ## measure reliability and security, write tests/SCOREBOARD.md (ten minutes)
+	@$(MAKE) --no-print-directory testbin
+	@sh tests/scoreboard.sh $(BUILD)
 
 FUZZ_TARGETS := frame request settings table redis heads
 FUZZ_SOURCES = $(wildcard engine/*.c store/*.c) $(filter-out proto/main_%,$(wildcard proto/*.c)) tests/fuzz/targets.c

@@ -63,7 +63,7 @@ p order history "$order"
 
 say "What to try next"
 cat <<EOF
-  export PAIDAN_SERVER=unix:$sock        (or $port)
+  export PAIDAN_SERVER=unix:$sock        (or $port, which wants a token: paidan token add NAME --roles platform)
   $build/paidan order place --region 441302001001 --category legal_aid --mode auto
   $build/paidan queue 4413
   $build/paidan watch

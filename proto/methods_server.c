@@ -14,7 +14,7 @@ static bool run_hello(struct call *call, struct pack *out)
     if (token != NULL && !turn_identify(call, token, strlen(token)))
         return error_set(&call->error, REFUSAL_UNAUTHENTICATED, "token", "it is unknown, expired or revoked");
     if (arg_has(&call->args, P_CLIENT))
-        snprintf(call->session->actor, sizeof call->session->actor, "%.24s/%.32s",
+        snprintf(call->session->actor, sizeof call->session->actor, "%.30s/%.32s",
                  call->session->who.principal, call->args.text[P_CLIENT]);
     pack_map(out);
     pack_key_text(out, "server", "paidand");

@@ -65,16 +65,25 @@ static void catch_up(struct turn *t, struct session *s, struct subscription *sub
     ask(t, q, &asked);
 }
 
+/* A token that has run out feeds nobody any more. */
+static void drop_expired(struct turn *t, struct session *s)
+{
+    if (s->subscriptions != NULL && s->who.expires_at != 0 && s->who.expires_at <= t->ports.now(t->ports.context))
+        drop_subscriptions(s);
+}
+
 void catch_up_all(struct turn *t)
 {
     if (!t->is_somebody_behind)
         return;
     t->is_somebody_behind = false;
-    for (struct session *s = t->sessions; s != NULL; s = s->next)
+    for (struct session *s = t->sessions; s != NULL; s = s->next) {
+        drop_expired(t, s);
         for (struct subscription *sub = s->subscriptions; sub != NULL; sub = sub->next) {
             catch_up(t, s, sub);
             t->is_somebody_behind |= !sub->is_live;
         }
+    }
 }
 
 void publish(struct turn *t, const struct batch *batch)
@@ -82,6 +91,7 @@ void publish(struct turn *t, const struct batch *batch)
     if (batch->event_count == 0)
         return;
     for (struct session *s = t->sessions; s != NULL; s = s->next) {
+        drop_expired(t, s);
         for (struct subscription *sub = s->subscriptions; sub != NULL; sub = sub->next) {
             if (sub->is_live && is_behind(t, s)) {
                 sub->is_live = false;

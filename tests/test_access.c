@@ -157,6 +157,30 @@ START_TEST(two_secrets_live_and_a_revoked_token_is_shut_out)
 }
 END_TEST
 
+/* A token that runs out is good for nothing from then on, events that it subscribed to included. */
+START_TEST(an_expired_token_is_over)
+{
+    struct daemon d = daemon_start(closed);
+    char token[200];
+    char json[200];
+    int64_t now = member_number(daemon_call(&d, "server.info", "{}"), "now");
+    snprintf(json, sizeof json, "{\"token_id\":\"short\",\"roles\":\"platform\",\"until\":%lld}", (long long)now + 1500);
+    add_token(&d, json, token);
+    struct client *c = enter(d.tcp, token);
+    struct daemon caller = as(&d, c);
+    ck_assert_ptr_nonnull(daemon_call(&caller, "event.subscribe", "{}"));
+    usleep(1700000);
+    daemon_number(&d, "order.place", "{\"ref\":\"1\",\"region\":" TOWN ",\"category\":\"legal_aid\"}", "order");
+    struct client_message m;
+    ck_assert_int_eq(client_receive(c, 300, &m), 0); /* no event comes */
+    ck_assert_str_eq(daemon_refused(&caller, "order.list", "{}"), "unauthenticated");
+    client_close(c);
+    snprintf(json, sizeof json, "{\"token_id\":\"past\",\"roles\":\"platform\",\"until\":%lld}", (long long)now);
+    ck_assert_str_eq(daemon_refused(&d, "token.add", json), "bad_value");
+    daemon_end(&d);
+}
+END_TEST
+
 /* An organisation sees the telephone only after it has accepted. */
 START_TEST(contact_is_shown_after_acceptance)
 {
@@ -470,6 +494,7 @@ Suite *suite_access(void)
     tcase_add_test(t, without_a_token_there_is_nothing);
     tcase_add_test(t, a_token_opens_what_it_is_for_and_no_more);
     tcase_add_test(t, two_secrets_live_and_a_revoked_token_is_shut_out);
+    tcase_add_test(t, an_expired_token_is_over);
     tcase_add_test(t, contact_is_shown_after_acceptance);
     tcase_add_test(t, the_wrong_master_key_opens_nothing);
     tcase_add_loop_test(t, both_profiles_seal_and_notice_tampering, 0, 2);

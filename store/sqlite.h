@@ -32,6 +32,15 @@ int writer_commit(struct writer *writer, const struct batch *batch, struct failu
 /* Answers one question on a read-only connection. */
 void reader_answer(sqlite3 *db, const struct vault *vault, struct query *query);
 
+/* SQLite does not notice a bit that flips inside a row. So the rows of the state end with a digest of what
+ * stands before: check_number() and check_bytes() add to it as values are bound, and row_is_whole()
+ * computes it again over `count` columns from `first` on, the last of which is the digest. */
+uint64_t check_number(uint64_t check, int64_t number);
+uint64_t check_bytes(uint64_t check, const void *bytes, size_t len);
+uint64_t row_check_of(sqlite3_stmt *row, int first, int count); /* over `count` columns */
+bool row_is_whole(sqlite3_stmt *row, int first, int count);
+int row_fail(sqlite3_stmt *row, const char *table, struct failure *failure); /* when it is not */
+
 /* Rows to structs; columns in the sequence of the tables. */
 void row_order(sqlite3_stmt *row, struct order *order);
 void row_offer(sqlite3_stmt *row, struct offer *offer);

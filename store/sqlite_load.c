@@ -26,6 +26,8 @@ static int take_skill(void *context, sqlite3_stmt *row, struct failure *failure)
 {
     struct command command = {.op = OP_ADD_SKILL, .actor = "store"};
     const char *name = (const char *)sqlite3_column_text(row, 1);
+    if (!row_is_whole(row, 0, 3))
+        return row_fail(row, "skills", failure);
     for (size_t i = 0; name != NULL && name[i] != '\0' && i < WORD_BYTES_MAX; i++)
         command.u.skill.name[i] = name[i];
     if (engine_step(context, &command, 1).refusal.code == REFUSAL_NONE)
@@ -33,10 +35,21 @@ static int take_skill(void *context, sqlite3_stmt *row, struct failure *failure)
     return failure_set(failure, EX_DATAERR, "table skills: a row is not a skill");
 }
 
+enum {
+#define ORG_FIELD(type, name) ORG_COLUMN_##name,
+#include "engine/fields.def"
+#undef ORG_FIELD
+    ORG_COLUMN_skills, ORG_COLUMN_certified, ORG_COLUMN_week, ORG_COLUMN_label, ORG_COLUMN_regions,
+    ORG_COLUMN_dates, ORG_COLUMN_check, ORG_COLUMNS
+};
+
 static int take_org(void *context, sqlite3_stmt *row, struct failure *failure)
 {
     struct org org;
     struct org_more more;
+    if (!row_is_whole(row, 0, ORG_COLUMNS) ||
+        !row_is_whole(row, ORG_COLUMNS, sqlite3_column_count(row) - ORG_COLUMNS))
+        return row_fail(row, "orgs", failure);
     row_org(row, &org, &more);
     if (org.name != NULL && engine_load_org(context, &org))
         return 0;
@@ -47,6 +60,8 @@ static int take_org(void *context, sqlite3_stmt *row, struct failure *failure)
 static int take_order(void *context, sqlite3_stmt *row, struct failure *failure)
 {
     struct order order;
+    if (!row_is_whole(row, 0, sqlite3_column_count(row)))
+        return row_fail(row, "orders", failure);
     row_order(row, &order);
     if (engine_load_order(context, &order))
         return 0;
@@ -57,6 +72,8 @@ static int take_order(void *context, sqlite3_stmt *row, struct failure *failure)
 static int take_offer(void *context, sqlite3_stmt *row, struct failure *failure)
 {
     struct offer offer;
+    if (!row_is_whole(row, 0, sqlite3_column_count(row)))
+        return row_fail(row, "offers", failure);
     row_offer(row, &offer);
     if (engine_order(context, offer.order_id) == NULL || engine_load_offer(context, &offer))
         return 0; /* offers of ended orders stay on disk */
@@ -66,7 +83,8 @@ static int take_offer(void *context, sqlite3_stmt *row, struct failure *failure)
 
 static int take_served(void *context, sqlite3_stmt *row, struct failure *failure)
 {
-    (void)failure;
+    if (!row_is_whole(row, 0, 3))
+        return row_fail(row, "served", failure);
     engine_load_served(context, (uint64_t)sqlite3_column_int64(row, 0),
                        (uint64_t)sqlite3_column_int64(row, 1));
     return 0;
@@ -85,7 +103,7 @@ static int take_counters(void *context, sqlite3_stmt *row, struct failure *failu
 
 int store_load_skills(struct store *store, struct engine *engine, struct failure *failure)
 {
-    return each(store->writer_db, "SELECT bit, name FROM skills ORDER BY bit", take_skill, engine,
+    return each(store->writer_db, "SELECT * FROM skills ORDER BY bit", take_skill, engine,
                 failure);
 }
 
@@ -103,7 +121,7 @@ int store_load(struct store *store, struct engine *engine, struct failure *failu
          take_org},
         {"SELECT * FROM orders WHERE state NOT IN (2, 8, 9, 10) ORDER BY id", take_order},
         {"SELECT * FROM offers ORDER BY id", take_offer},
-        {"SELECT person, org FROM served", take_served},
+        {"SELECT * FROM served", take_served},
         {"SELECT next_order, next_offer, next_org, next_event FROM counters", take_counters},
     };
     for (size_t i = 0; i < ARRAY_LEN(steps); i++)
@@ -120,11 +138,12 @@ struct ref_visit {
 
 static int take_ref(void *context, sqlite3_stmt *row, struct failure *failure)
 {
-    (void)failure;
     struct ref_visit *v = context;
+    if (!row_is_whole(row, 0, 7))
+        return row_fail(row, "refs", failure);
     v->visit(v->context, (const char *)sqlite3_column_text(row, 1),
              (const char *)sqlite3_column_text(row, 2), (uint64_t)sqlite3_column_int64(row, 0),
-             sqlite3_column_int64(row, 3));
+             sqlite3_column_int64(row, 4));
     return 0;
 }
 
@@ -135,7 +154,7 @@ int store_load_refs(struct store *store,
 {
     struct ref_visit v = {.visit = visit, .context = context};
     int64_t next = 1;
-    if (each(store->writer_db, "SELECT id, caller, ref, at FROM refs ORDER BY id", take_ref, &v,
+    if (each(store->writer_db, "SELECT * FROM refs ORDER BY id", take_ref, &v,
              failure) != 0 ||
         sqlite_number(store->writer_db, "SELECT next_ref FROM counters", &next, failure) != 0)
         return -1;
@@ -157,7 +176,8 @@ static int take_token(void *context, sqlite3_stmt *row, struct failure *failure)
                           .made_at = sqlite3_column_int64(row, 6),
                           .expires_at = sqlite3_column_int64(row, 7),
                           .revoked_at = sqlite3_column_int64(row, 8)};
-    (void)failure;
+    if (!row_is_whole(row, 0, 10))
+        return row_fail(row, "tokens", failure);
     const char *id = (const char *)sqlite3_column_text(row, 0);
     for (size_t i = 0; id != NULL && id[i] != '\0' && i < TOKEN_ID_BYTES_MAX; i++)
         t.id[i] = id[i];

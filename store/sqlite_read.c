@@ -51,6 +51,8 @@ static uint64_t take_order(struct query *q, sqlite3_stmt *row)
 {
     const struct query_filter *f = &q->filter;
     struct order o;
+    if (!row_is_whole(row, 0, sqlite3_column_count(row)))
+        row_fail(row, "orders", &q->failure);
     row_order(row, &o);
     if (has_region(f, o.region) && in_time(f, o.placed_at) && (f->state < 0 || f->state == o.state))
         q->orders[q->order_count++] = o;
@@ -61,6 +63,8 @@ static uint64_t take_offer(struct query *q, sqlite3_stmt *row)
 {
     const struct query_filter *f = &q->filter;
     struct offer offer;
+    if (!row_is_whole(row, 0, sqlite3_column_count(row) - 1))
+        row_fail(row, "offers", &q->failure);
     row_offer(row, &offer);
     if ((f->org == 0 || f->org == offer.org) && (f->order == 0 || f->order == offer.order_id) &&
         (f->state < 0 || f->state == offer.state) && in_time(f, offer.made_at) &&
@@ -91,9 +95,11 @@ static uint64_t take_record(struct query *q, sqlite3_stmt *row)
                            .volunteer = (uint64_t)sqlite3_column_int64(row, 4),
                            .at = sqlite3_column_int64(row, 5),
                            .minutes = (uint32_t)sqlite3_column_int64(row, 6)};
+    if (!row_is_whole(row, 1, 7))
+        row_fail(row, "records", &q->failure);
     if ((f->org != 0 && f->org != r.org) || (f->order != 0 && f->order != r.order) ||
         (f->offer != 0 && f->offer != r.offer) || (f->volunteer != 0 && f->volunteer != r.volunteer) ||
-        !in_time(f, r.at) || !has_region(f, (uint64_t)sqlite3_column_int64(row, 7)))
+        !in_time(f, r.at) || !has_region(f, (uint64_t)sqlite3_column_int64(row, 8)))
         return id;
     q->record_ids[q->record_count] = id;
     q->records[q->record_count++] = r;
@@ -126,6 +132,8 @@ static void answer_order(sqlite3 *db, struct query *q)
     int rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW) {
         q->orders = must_alloc(1, sizeof *q->orders);
+        if (!row_is_whole(statement, 0, sqlite3_column_count(statement)))
+            row_fail(statement, "orders", &q->failure);
         row_order(statement, q->orders);
         q->is_found = has_region(&q->filter, q->orders->region);
         q->order_count = q->is_found;
@@ -262,11 +270,13 @@ static void answer_phone(sqlite3 *db, const struct vault *vault, struct query *q
 static void answer_ref(sqlite3 *db, struct query *q)
 {
     sqlite3_stmt *statement =
-        prepare(db, "SELECT caller, ref, digest, at, answer FROM refs WHERE id = ?", q);
+        prepare(db, "SELECT caller, ref, digest, at, answer, refs.* FROM refs WHERE id = ?", q);
     if (statement == NULL)
         return;
     sqlite3_bind_int64(statement, 1, (int64_t)q->ref_id);
     int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW && !row_is_whole(statement, 5, 7))
+        row_fail(statement, "refs", &q->failure);
     if (rc == SQLITE_ROW) {
         q->is_found = true;
         q->ref.caller = must_strdup((const char *)sqlite3_column_text(statement, 0));

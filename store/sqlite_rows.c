@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "engine/pool.h"
 #include "sqlite.h"
 
 int sqlite_fail(sqlite3 *db, const char *doing, struct failure *failure)
@@ -63,6 +64,52 @@ int sqlite_open(const char *path, const char *vfs, bool is_writer, sqlite3 **db,
     return -1;
 }
 
+uint64_t check_number(uint64_t check, int64_t number)
+{
+    return hash64(check + (uint64_t)number) | 1; /* never 0 */
+}
+
+uint64_t check_bytes(uint64_t check, const void *bytes, size_t len)
+{
+    const uint8_t *at = bytes;
+    check = check_number(check, (int64_t)len);
+    for (; len >= 8; len -= 8, at += 8) {
+        int64_t word = 0;
+        memcpy(&word, at, 8);
+        check = check_number(check, word);
+    }
+    int64_t rest = 0;
+    if (len != 0)
+        memcpy(&rest, at, len);
+    return check_number(check, rest);
+}
+
+uint64_t row_check_of(sqlite3_stmt *row, int first, int count)
+{
+    uint64_t check = 0;
+    for (int i = first; i < first + count; i++) {
+        int type = sqlite3_column_type(row, i);
+        if (type == SQLITE_INTEGER)
+            check = check_number(check, sqlite3_column_int64(row, i));
+        else if (type == SQLITE_TEXT || type == SQLITE_BLOB) {
+            const void *bytes = type == SQLITE_TEXT ? sqlite3_column_text(row, i) : sqlite3_column_blob(row, i);
+            check = check_bytes(check, bytes, (size_t)sqlite3_column_bytes(row, i));
+        }
+    }
+    return check;
+}
+
+bool row_is_whole(sqlite3_stmt *row, int first, int count)
+{
+    return (uint64_t)sqlite3_column_int64(row, first + count - 1) == row_check_of(row, first, count - 1);
+}
+
+int row_fail(sqlite3_stmt *row, const char *table, struct failure *failure)
+{
+    return failure_set(failure, EX_DATAERR, "table %s: row %lld is not as it was written: restore a backup", table,
+                       (long long)sqlite3_column_int64(row, 0));
+}
+
 static void take_text(sqlite3_stmt *row, int column, char *to, size_t size)
 {
     const char *text = (const char *)sqlite3_column_text(row, column);
@@ -115,7 +162,7 @@ void row_org(sqlite3_stmt *row, struct org *org, struct org_more *more)
     more->region_count = (uint32_t)((size_t)sqlite3_column_bytes(row, at++) / sizeof *more->regions);
     more->dates = (struct org_date *)(uintptr_t)sqlite3_column_blob(row, at);
     more->date_count = (uint32_t)((size_t)sqlite3_column_bytes(row, at++) / sizeof *more->dates);
-    at++; /* tallies.org */
+    at += 2; /* row_check, and tallies.org */
 #define TALLY_FIELD(type, name) org->tally.name = (type)sqlite3_column_int64(row, at++);
 #include "engine/fields.def"
 #undef TALLY_FIELD

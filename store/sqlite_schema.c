@@ -9,17 +9,18 @@
 
 #include "sqlite.h"
 
+#define ROW_CHECK "row_check INTEGER NOT NULL, " /* since version 3: see row_is_whole() */
 #define ORDER_FIELD(type, name) #name " INTEGER NOT NULL, "
 static const char orders_sql[] = "CREATE TABLE orders("
 #include "engine/fields.def"
                                  "skills BLOB NOT NULL, external_id TEXT NOT NULL, "
-                                 "claimed_by TEXT NOT NULL, PRIMARY KEY(id)) STRICT";
+                                 "claimed_by TEXT NOT NULL, " ROW_CHECK "PRIMARY KEY(id)) STRICT";
 #undef ORDER_FIELD
 
 #define OFFER_FIELD(type, name) #name " INTEGER NOT NULL, "
 static const char offers_sql[] = "CREATE TABLE offers("
 #include "engine/fields.def"
-                                 "PRIMARY KEY(id)) STRICT";
+                                 ROW_CHECK "PRIMARY KEY(id)) STRICT";
 #undef OFFER_FIELD
 
 #define ORG_FIELD(type, name) #name " INTEGER NOT NULL, "
@@ -27,13 +28,13 @@ static const char orgs_sql[] =
     "CREATE TABLE orgs("
 #include "engine/fields.def"
     "skills BLOB NOT NULL, certified BLOB NOT NULL, week BLOB NOT NULL, name TEXT NOT NULL, "
-    "regions BLOB NOT NULL, dates BLOB NOT NULL, PRIMARY KEY(id)) STRICT";
+    "regions BLOB NOT NULL, dates BLOB NOT NULL, " ROW_CHECK "PRIMARY KEY(id)) STRICT";
 #undef ORG_FIELD
 
 #define TALLY_FIELD(type, name) #name " INTEGER NOT NULL, "
 static const char tallies_sql[] = "CREATE TABLE tallies(org INTEGER NOT NULL, "
 #include "engine/fields.def"
-                                  "PRIMARY KEY(org)) STRICT";
+                                  ROW_CHECK "PRIMARY KEY(org)) STRICT";
 #undef TALLY_FIELD
 
 static const char events_sql[] =
@@ -56,30 +57,40 @@ static const char contact_gone_sql[] =
 static const char tokens_sql[] =
     "CREATE TABLE tokens(id TEXT PRIMARY KEY, newer BLOB NOT NULL, older BLOB NOT NULL, "
     "roles INTEGER NOT NULL, region INTEGER NOT NULL, org INTEGER NOT NULL, made_at INTEGER NOT NULL, "
-    "expires_at INTEGER NOT NULL, revoked_at INTEGER NOT NULL) STRICT";
+    "expires_at INTEGER NOT NULL, revoked_at INTEGER NOT NULL, row_check INTEGER NOT NULL) STRICT";
 /* The last numbers given; the audit chain's head, and the head before the oldest event that is kept;
  * the profile of its digests; a sealed word that tells whether the master key is the right one. */
 static const char counters_sql[] =
     "CREATE TABLE counters(one INTEGER PRIMARY KEY CHECK(one = 1), next_order INTEGER NOT NULL, "
     "next_offer INTEGER NOT NULL, next_org INTEGER NOT NULL, next_event INTEGER NOT NULL, "
     "next_ref INTEGER NOT NULL, head BLOB NOT NULL, base_seq INTEGER NOT NULL, "
-    "base_head BLOB NOT NULL, profile INTEGER NOT NULL, key_check BLOB NOT NULL) STRICT";
+    "base_head BLOB NOT NULL, profile INTEGER NOT NULL, key_check BLOB NOT NULL, "
+    "row_check INTEGER NOT NULL) STRICT"; /* 0 until the first commit */
+
+static const char records_sql[] =
+    "CREATE TABLE records(id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL, offer INTEGER NOT NULL, "
+    "org INTEGER NOT NULL, volunteer INTEGER NOT NULL, at INTEGER NOT NULL, minutes INTEGER NOT NULL, "
+    "row_check INTEGER NOT NULL) STRICT";
+static const char served_sql[] =
+    "CREATE TABLE served(person INTEGER NOT NULL, org INTEGER NOT NULL, " ROW_CHECK
+    "PRIMARY KEY(person, org)) STRICT, WITHOUT ROWID";
+static const char refs_sql[] =
+    "CREATE TABLE refs(id INTEGER PRIMARY KEY, caller TEXT NOT NULL, ref TEXT NOT NULL, "
+    "digest INTEGER NOT NULL, at INTEGER NOT NULL, answer BLOB NOT NULL, row_check INTEGER NOT NULL) STRICT";
+static const char skills_sql[] =
+    "CREATE TABLE skills(bit INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, row_check INTEGER NOT NULL) STRICT";
 
 static const char *const others_sql[] = {
-    "CREATE TABLE records(id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL, "
-    "offer INTEGER NOT NULL, org INTEGER NOT NULL, volunteer INTEGER NOT NULL, "
-    "at INTEGER NOT NULL, minutes INTEGER NOT NULL) STRICT",
-    "CREATE TABLE served(person INTEGER NOT NULL, org INTEGER NOT NULL, "
-    "PRIMARY KEY(person, org)) STRICT, WITHOUT ROWID",
+    records_sql,
+    served_sql,
     contact_sql,
     contact_phone_sql,
     contact_gone_sql,
-    "CREATE TABLE refs(id INTEGER PRIMARY KEY, caller TEXT NOT NULL, ref TEXT NOT NULL, "
-    "digest INTEGER NOT NULL, at INTEGER NOT NULL, answer BLOB NOT NULL) STRICT",
-    "CREATE TABLE skills(bit INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT",
+    refs_sql,
+    skills_sql,
     tokens_sql,
     counters_sql,
-    "INSERT INTO counters VALUES(1, 1, 1, 1, 1, 1, zeroblob(32), 0, zeroblob(32), 0, x'')",
+    "INSERT INTO counters VALUES(1, 1, 1, 1, 1, 1, zeroblob(32), 0, zeroblob(32), 0, x'', 0)",
 };
 
 static int create(sqlite3 *db, struct failure *failure)
@@ -94,6 +105,15 @@ static int create(sqlite3 *db, struct failure *failure)
     return 0;
 }
 
+/* A table as it was before rows had digests. */
+static int create_unchecked(sqlite3 *db, const char *sql, struct failure *failure)
+{
+    char older[4096];
+    const char *cut = strstr(sql, ROW_CHECK);
+    snprintf(older, sizeof older, "%.*s%s", (int)(cut - sql), sql, cut + strlen(ROW_CHECK));
+    return sqlite_run(db, older, failure);
+}
+
 /* Version 2: a history is followed back from event to event, where version 1 searched the log; and an
  * offer remembers that it was withdrawn because others covered the order. The new columns must stand
  * where the field lists put them, so the tables are written anew. */
@@ -103,8 +123,6 @@ static int migrate_1_to_2(sqlite3 *db, struct failure *failure)
         "ALTER TABLE orders RENAME TO orders_1",
         "ALTER TABLE offers RENAME TO offers_1",
         "ALTER TABLE events RENAME TO events_1",
-        orders_sql,
-        offers_sql,
         events_sql,
         "INSERT INTO events SELECT seq, CASE WHEN order_id = 0 THEN 0 ELSE "
         "coalesce(lag(seq) OVER (PARTITION BY order_id ORDER BY seq), 0) END, at, kind, order_id, "
@@ -113,6 +131,8 @@ static int migrate_1_to_2(sqlite3 *db, struct failure *failure)
     for (size_t i = 0; i < ARRAY_LEN(steps); i++)
         if (sqlite_run(db, steps[i], failure) != 0)
             return -1;
+    if (create_unchecked(db, orders_sql, failure) != 0 || create_unchecked(db, offers_sql, failure) != 0)
+        return -1;
     char sql[4096];
     static const char columns[] =
 #define ORDER_FIELD(type, name) #name ", "
@@ -134,12 +154,18 @@ int sqlite_chain(sqlite3 *db, enum vault_profile *profile, struct chain *head, s
                  struct failure *failure)
 {
     sqlite3_stmt *statement = NULL;
-    static const char sql[] = "SELECT next_event - 1, head, base_seq, base_head, profile FROM counters";
+    static const char sql[] = "SELECT next_event - 1, head, base_seq, base_head, profile, next_order, next_offer, "
+                              "next_org, next_event, next_ref, head, base_seq, base_head, row_check FROM counters";
     *head = *base = (struct chain){.seq = 0};
     if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
         return sqlite_fail(db, "audit chain", failure);
     bool is_good = sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_bytes(statement, 1) == DIGEST_BYTES &&
                    sqlite3_column_bytes(statement, 3) == DIGEST_BYTES;
+    if (is_good && sqlite3_column_int64(statement, 13) != 0 && !row_is_whole(statement, 5, 9)) {
+        row_fail(statement, "counters", failure);
+        sqlite3_finalize(statement);
+        return -1;
+    }
     if (is_good) {
         head->seq = (uint64_t)sqlite3_column_int64(statement, 0);
         memcpy(head->head, sqlite3_column_blob(statement, 1), DIGEST_BYTES);
@@ -210,13 +236,57 @@ static int seal_contacts(sqlite3 *db, const struct vault *vault, struct failure 
     return rc != 0 ? rc : sqlite_run(db, "DROP TABLE contact_2", failure);
 }
 
-/* Version 3: personal data are sealed, the event log is a hash chain, tokens say who may call. What was
+/* Copies a table's rows into its new form, each with its digest over the columns from `first` on. */
+static int copy_checked(sqlite3 *db, const char *table, const char *create_sql, int first, struct failure *failure)
+{
+    char sql[3 * 128 + 64];
+    sqlite3_stmt *rows = NULL;
+    sqlite3_stmt *put = NULL;
+    snprintf(sql, sizeof sql, "ALTER TABLE %s RENAME TO older", table);
+    if (sqlite_run(db, sql, failure) != 0 || sqlite_run(db, create_sql, failure) != 0)
+        return -1;
+    int rc = sqlite3_prepare_v2(db, "SELECT * FROM older", -1, &rows, NULL);
+    int columns = sqlite3_column_count(rows);
+    int len = snprintf(sql, sizeof sql, "INSERT INTO %s VALUES(", table);
+    for (int i = 0; i <= columns; i++)
+        len += snprintf(sql + len, sizeof sql - (size_t)len, i == columns ? "?)" : "?,");
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(db, sql, -1, &put, NULL);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(rows)) == SQLITE_ROW) {
+        for (int i = 0; i < columns; i++)
+            sqlite3_bind_value(put, i + 1, sqlite3_column_value(rows, i));
+        sqlite3_bind_int64(put, columns + 1, (int64_t)row_check_of(rows, first, columns - first));
+        rc = sqlite3_step(put) == SQLITE_DONE ? SQLITE_OK : SQLITE_ERROR;
+        sqlite3_reset(put);
+    }
+    sqlite3_finalize(rows);
+    sqlite3_finalize(put);
+    if (rc != SQLITE_DONE)
+        return sqlite_fail(db, "migrate", failure);
+    return sqlite_run(db, "DROP TABLE older", failure);
+}
+
+static int check_rows(sqlite3 *db, struct failure *failure)
+{
+    static const struct {
+        const char *table, *sql;
+        int first;
+    } tables[] = {{"orders", orders_sql, 0}, {"offers", offers_sql, 0}, {"orgs", orgs_sql, 0},
+                  {"tallies", tallies_sql, 0}, {"records", records_sql, 1}, {"served", served_sql, 0},
+                  {"refs", refs_sql, 0}, {"skills", skills_sql, 0}};
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+        if (copy_checked(db, tables[i].table, tables[i].sql, tables[i].first, failure) != 0)
+            return -1;
+    return 0;
+}
+
+/* Version 3: rows end with a digest, personal data are sealed, the event log is a hash chain, tokens say who may call. What was
  * purged before begins the chain: its first event follows the base. */
 static int migrate_2_to_3(sqlite3 *db, const struct vault *vault, struct failure *failure)
 {
     struct chain chain = {.seq = 0};
     int64_t first = 0;
-    if (seal_contacts(db, vault, failure) != 0 || sqlite_run(db, tokens_sql, failure) != 0 ||
+    if (check_rows(db, failure) != 0 || seal_contacts(db, vault, failure) != 0 || sqlite_run(db, tokens_sql, failure) != 0 ||
         sqlite_run(db, "ALTER TABLE counters RENAME TO counters_2", failure) != 0 ||
         sqlite_run(db, counters_sql, failure) != 0 ||
         sqlite_number(db, "SELECT coalesce(min(seq), (SELECT next_event FROM counters_2)) FROM events", &first, failure) != 0)
@@ -234,7 +304,7 @@ static int migrate_2_to_3(sqlite3 *db, const struct vault *vault, struct failure
     static const uint8_t zeros[DIGEST_BYTES] = {0};
     if (step != SQLITE_DONE ||
         run_bound(db, "INSERT INTO counters SELECT one, next_order, next_offer, next_org, next_event, next_ref, "
-                      "?2, ?1, ?3, 0, x'' FROM counters_2",
+                      "?2, ?1, ?3, 0, x'', 0 FROM counters_2",
                   first - 1, chain.head, DIGEST_BYTES, zeros, sizeof zeros, failure) != 0)
         return failure->exit_code != 0 ? -1 : sqlite_fail(db, "migrate", failure);
     return sqlite_run(db, "DROP TABLE counters_2", failure);

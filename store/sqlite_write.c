@@ -37,36 +37,36 @@ static const char *const statements[STATEMENT_COUNT] = {
 #define ORDER_FIELD MARK
     [PUT_ORDER] = "INSERT OR REPLACE INTO orders VALUES("
 #include "engine/fields.def"
-                  "?,?,?)",
+                  "?,?,?,?)",
 #undef ORDER_FIELD
 #define OFFER_FIELD MARK
     [PUT_OFFER] = "INSERT OR REPLACE INTO offers VALUES("
 #include "engine/fields.def"
-                  ,
+                  "?)",
 #undef OFFER_FIELD
 #define ORG_FIELD MARK
     [PUT_ORG] = "INSERT OR REPLACE INTO orgs VALUES("
 #include "engine/fields.def"
-                "?,?,?,?,?,?)",
+                "?,?,?,?,?,?,?)",
 #undef ORG_FIELD
 #define TALLY_FIELD MARK
     [PUT_TALLY] = "INSERT OR REPLACE INTO tallies VALUES("
 #include "engine/fields.def"
-                  "?)",
+                  "?,?)",
 #undef TALLY_FIELD
     [PUT_EVENT] = "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [PUT_RECORD] = "INSERT INTO records VALUES(NULL,?,?,?,?,?,?)",
-    [PUT_SERVED] = "INSERT OR IGNORE INTO served VALUES(?,?)",
-    [PUT_REF] = "INSERT INTO refs VALUES(?,?,?,?,?,?)",
-    [PUT_SKILL] = "INSERT OR IGNORE INTO skills VALUES(?,?)",
+    [PUT_RECORD] = "INSERT INTO records VALUES(NULL,?,?,?,?,?,?,?)",
+    [PUT_SERVED] = "INSERT OR IGNORE INTO served VALUES(?,?,?)",
+    [PUT_REF] = "INSERT INTO refs VALUES(?,?,?,?,?,?,?)",
+    [PUT_SKILL] = "INSERT OR IGNORE INTO skills VALUES(?,?,?)",
     [PUT_CONTACT] = "INSERT INTO contact VALUES(?,?,?,?)",
     [PUT_PHONE] = "INSERT INTO contact_phone VALUES(?,?)",
-    [PUT_TOKEN] = "INSERT OR REPLACE INTO tokens VALUES(?,?,?,?,?,?,?,?,?)",
+    [PUT_TOKEN] = "INSERT OR REPLACE INTO tokens VALUES(?,?,?,?,?,?,?,?,?,?)",
     [CUT_CONTACT] = "DELETE FROM contact WHERE order_id = ?",
     [CUT_ORG] = "DELETE FROM orgs WHERE id = ?",
     [CUT_TALLY] = "DELETE FROM tallies WHERE org = ?",
     [PUT_COUNTERS] = "UPDATE counters SET next_order = ?, next_offer = ?, next_org = ?, "
-                     "next_event = ?, next_ref = ?, head = ?, base_seq = ?, base_head = ?",
+                     "next_event = ?, next_ref = ?, head = ?, base_seq = ?, base_head = ?, row_check = ?",
     [OLD_EVENTS] = "SELECT * FROM events ORDER BY seq LIMIT ?",
     [CUT_EVENTS] = "DELETE FROM events WHERE seq <= ?",
     [OLD_REFS] = "SELECT id, at FROM refs ORDER BY id LIMIT ?",
@@ -96,13 +96,7 @@ int writer_new(sqlite3 *db, const struct vault *vault, struct writer **writer, s
         return -1;
     }
     for (int i = 0; i < STATEMENT_COUNT; i++) {
-        char sql[1024];
-        size_t len = strlen(statements[i]);
-        must(len + 2 < sizeof sql);
-        memcpy(sql, statements[i], len + 1);
-        if (sql[len - 1] == ',') /* a list of fields and nothing after it */
-            memcpy(sql + len - 1, ")", 2);
-        if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &w->statements[i], NULL) !=
+        if (sqlite3_prepare_v3(db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &w->statements[i], NULL) !=
             SQLITE_OK) {
             sqlite_fail(db, "prepare", failure);
             writer_free(w);
@@ -126,20 +120,25 @@ void writer_free(struct writer *w)
 struct binder {
     sqlite3_stmt *statement;
     int at;
+    uint64_t check; /* of what was bound: goes into the column after it, where there is one */
 };
 
 static void put(struct binder *b, int64_t number)
 {
+    b->check = check_number(b->check, number);
     sqlite3_bind_int64(b->statement, ++b->at, number);
 }
 
 static void put_text(struct binder *b, const char *text)
 {
-    sqlite3_bind_text(b->statement, ++b->at, text, -1, SQLITE_STATIC);
+    size_t len = strlen(text);
+    b->check = check_bytes(b->check, text, len);
+    sqlite3_bind_text(b->statement, ++b->at, text, (int)len, SQLITE_STATIC);
 }
 
 static void put_blob(struct binder *b, const void *bytes, size_t count)
 {
+    b->check = check_bytes(b->check, bytes, count);
     sqlite3_bind_blob64(b->statement, ++b->at, count != 0 ? bytes : "", count, SQLITE_STATIC);
 }
 
@@ -154,6 +153,8 @@ static void run(struct writer *w, struct binder *b)
 {
     if (w->rc != SQLITE_OK)
         return;
+    if (b->at < sqlite3_bind_parameter_count(b->statement))
+        sqlite3_bind_int64(b->statement, ++b->at, (int64_t)b->check);
     int rc = sqlite3_step(b->statement);
     sqlite3_reset(b->statement);
     if (rc != SQLITE_DONE)

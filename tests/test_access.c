@@ -298,7 +298,7 @@ START_TEST(tampering_with_the_log_is_found)
         "UPDATE events SET seq = -seq WHERE seq IN (3, 4); UPDATE events SET seq = CASE seq WHEN -3 THEN 4 ELSE 3 END WHERE seq < 0",
         "UPDATE counters SET head = zeroblob(32)",
         /* by one who knows how heads are made: the log is cut and its head made to fit */
-        "DELETE FROM events WHERE seq > 2; UPDATE counters SET next_event = 3",
+        "DELETE FROM events WHERE seq > 2; UPDATE counters SET next_event = 3, row_check = 0",
     };
     struct daemon d = daemon_start(NULL);
     char db[120];
@@ -324,8 +324,8 @@ START_TEST(tampering_with_the_log_is_found)
         snprintf(command, sizeof command, "cp %s %s", db, copy);
         ck_assert_int_eq(system(command), 0);
         run_sql(copy, deeds[i]);
-        ck_assert_int_eq(audit_verify(copy, heads, NULL, &audit, &failure), 0);
-        ck_assert_msg(audit.finding[0] != '\0', "not found: %s", deeds[i]);
+        int rc = audit_verify(copy, heads, NULL, &audit, &failure); /* -1: a row's digest says it already */
+        ck_assert_msg(rc != 0 || audit.finding[0] != '\0', "not found: %s", deeds[i]);
     }
     snprintf(command, sizeof command, "%s audit verify %s %s", program("paidan"), db, heads);
     ck_assert_int_eq(system(command), 0); /* as the operator does it */

@@ -30,7 +30,7 @@ STORE := $(call objects,store)
 PROTO := $(filter-out $(MAINS),$(call objects,proto))
 
 .DEFAULT_GOAL := all
-.PHONY: all deps run demo test check asan tsan clang purity bench bench-peers sim mutants fuzz scoreboard docs format clean help
+.PHONY: all deps run demo test check asan tsan clang purity bench bench-peers coverage sim mutants fuzz scoreboard docs format clean help
 
 all: deps ## build everything (installs missing packages first)
 	@$(MAKE) --no-print-directory programs
@@ -131,6 +131,10 @@ scoreboard: all ## measure reliability and security, write tests/SCOREBOARD.md (
 	@$(MAKE) --no-print-directory testbin
 	@sh tests/scoreboard.sh $(BUILD)
 
+coverage: deps ## lines and branches that the suite goes through
+	-$(MAKE) --no-print-directory check BUILD=build-cov CFLAGS="-O0 -g --coverage" LDFLAGS="-pie -pthread --coverage"
+	@sh tests/coverage.sh build-cov
+
 FUZZ_TARGETS := frame request settings table redis heads
 FUZZ_SOURCES = $(wildcard engine/*.c store/*.c) $(filter-out proto/main_%,$(wildcard proto/*.c)) tests/fuzz/targets.c
 
@@ -152,7 +156,7 @@ format: ## lay the code out by .clang-format
 	clang-format -i engine/*.[ch] store/*.[ch] proto/*.[ch] tests/*.[ch] bench/*.[ch]
 
 clean: ## remove what was built
-	rm -rf build build-asan build-tsan build-clang build-fuzz
+	rm -rf build build-cov build-asan build-tsan build-clang build-fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12

@@ -211,7 +211,7 @@ def memory_of(pid):
 
 def no_memory(d):
     """address space runs out under load: it ends, and has all it acknowledged"""
-    d.start(lambda: resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20)))
+    d.start(lambda: resource.setrlimit(resource.RLIMIT_AS, (190 << 20, 190 << 20)))
     while d.number < 400000 and d.place(5000):
         pass
     gone = d.process.poll() is not None

@@ -121,7 +121,8 @@ class Beanstalkd:
             words = self.line.line().split()
             if words[0] != b"RESERVED":
                 return held
-            held.append(int(self.line.take(int(words[2]) + 2)))
+            body = self.line.take(int(words[2]) + 2).strip()
+            held.append(int(body) if body.isdigit() else -1) # a body that nobody sent
 
 
 class Redis:

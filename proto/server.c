@@ -51,7 +51,7 @@ static void on_wake(evutil_socket_t fd, short what, void *context)
     turn_collect(s->turn, collected);
     if (collected.committed != NULL && s->disk_free < 16 * s->settings.disk_reserve_mib * (UINT64_C(1) << 20))
         disk_watch(s); /* near the bound a second is long */
-    intake_take(s);
+    intake_take(&s->intake);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *context)
@@ -303,7 +303,7 @@ static bool has_drained(struct server *s)
 {
     if (!s->is_stopping)
         return false;
-    return (turn_is_idle(s->turn) && s->entries == NULL && !net_owes(s)) ||
+    return (turn_is_idle(s->turn) && s->intake.entries == NULL && !net_owes(s)) ||
            server_now(s) - s->stopping_since > DRAIN_MS;
 }
 
@@ -359,8 +359,9 @@ int server_run(const struct settings *settings, const char *config)
         rc = net_listen(s, &failure);
     if (rc == 0) {
         struct identity intake = identity_trusted("intake");
-        s->intake = turn_connect(s->turn, INTAKE_CONNECTION, &intake);
         rc = live_open(&live, &s->live, &failure);
+        s->intake = (struct intake){.turn = s->turn, .live = s->live,
+                                    .session = turn_connect(s->turn, INTAKE_CONNECTION, &intake)};
     }
     if (rc == 0) {
         log_info("started", "version=%s data=%s live=%s pid=%d", PAIDAN_VERSION, settings->data,

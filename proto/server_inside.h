@@ -7,13 +7,10 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 
-#include "frame.h"
 #include "codes.h"
+#include "frame.h"
+#include "intake.h"
 #include "server.h"
-#include "store/live.h"
-#include "turn.h"
-
-#define INTAKE_CONNECTION 1 /* the intake's; sockets count on from there */
 
 struct connection {
     struct server *server;
@@ -54,9 +51,7 @@ struct server {
     struct store *store;
     struct turn *turn;
     struct live *live;
-    struct session *intake;
-    struct live_entry *entries; /* of the intake, being placed */
-    uint32_t entries_left;
+    struct intake intake;
     struct vault vault;
     struct ssl_ctx_st *tls; /* NULL: no TLS */
     struct identity stranger; /* who shows no token: what open_roles allows */
@@ -87,9 +82,5 @@ void tls_bye(struct bufferevent *bev); /* before it is freed; of one without TLS
 
 /* server_disk.c */
 void disk_watch(struct server *server); /* once a second */
-
-/* server_intake.c */
-void intake_take(struct server *server);
-void intake_answer(struct server *server, const uint8_t *bytes, size_t len);
 
 #endif

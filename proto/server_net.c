@@ -106,7 +106,7 @@ void net_send(void *context, uint64_t number, const uint8_t *bytes, size_t len)
 {
     struct server *s = context;
     if (number == INTAKE_CONNECTION) {
-        intake_answer(s, bytes, len);
+        intake_answer(&s->intake, bytes, len);
         return;
     }
     struct connection *c = find(s, number);

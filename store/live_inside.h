@@ -15,6 +15,18 @@ struct commands {
     uint32_t count;
 };
 
+#define SLICE_ORDERS 500
+
+/* A part of the state as it was, to be told when it is durable. */
+struct slice {
+    struct order orders[SLICE_ORDERS];
+    struct offer *offers; /* owned; the pending ones of these orders */
+    uint32_t order_count, offer_count, offer_room;
+    uint32_t at;      /* where in the engine's orders the next begins */
+    uint64_t barrier; /* the batch that it waits for */
+    bool is_waiting, is_last;
+};
+
 enum live_state {
     LIVE_DOWN,     /* no connection */
     LIVE_FILLING,  /* connected and emptied: the loop tells the whole state slice by slice */
@@ -23,6 +35,7 @@ enum live_state {
 
 struct live {
     struct live_options options;
+    struct live_wire wire;
     char host[256], path[256];
     int port;
     pthread_t publisher, taker;
@@ -30,11 +43,23 @@ struct live {
 
     /* loop thread only */
     struct map told_regions; /* order to region slot: the queue it was told to stand in */
-    struct commands building, slice;
-    uint64_t slice_barrier;
-    uint32_t slice_at;
+    struct map told_inboxes; /* pending offer to region slot: the county of the inbox it was told to lie in */
+    struct commands building;
+    struct slice slice;
     uint64_t fill_number; /* the filling that the loop is working on */
-    bool slice_is_last;
+
+    /* publisher only */
+    void *link; /* NULL: not connected */
+    struct commands taken;
+    char epoch[17]; /* names the filling */
+    bool has_complained;
+
+    /* taker only */
+    struct {
+        void *link;
+        const char *from; /* 0: what was taken before and not acknowledged; >: new entries */
+        struct live_entry *entries; /* with the loop, or answered */
+    } intake;
 
     pthread_mutex_t mutex; /* guards all below */
     pthread_cond_t work, answered;
@@ -42,7 +67,6 @@ struct live {
     bool is_stopping, is_overflown, is_fill_complete;
     uint64_t fill_wanted; /* counts fillings */
     struct commands queue;
-    char epoch[33];
     struct live_entry *entries;
     bool entries_taken, entries_answered;
     struct live_status status;
@@ -55,15 +79,18 @@ struct live {
  * The first call comes before the threads. */
 #define LIVE_ELEMENTS_MAX 65536
 void live_bound_replies(redisReader *reader);
-redisContext *live_connect(struct live *live);
+extern const struct live_wire live_sockets; /* hiredis; its context is the struct live */
 /* A reply that is no error, or NULL. The caller frees it. */
-redisReply *live_command(redisContext *redis, const char *format, ...);
+redisReply *live_command(struct live *live, void *link, const char *format, ...);
+/* The same where only success matters; `command` is a format without conversions. */
+bool live_command_done(struct live *live, void *link, const char *command);
 bool live_is_stopping(struct live *live);
 /* Sleeps, but not past a stop. */
 void live_pause(struct live *live, int ms);
-/* The entries of a reply to XREADGROUP, whatever it may be. */
-struct live_entry *live_entries_of(const char *epoch, const redisReply *reply);
+/* The entries of a reply to XREADGROUP, none when it is nil. False: it is no such reply. */
+bool live_entries_of(const redisReply *reply, struct live_entry **entries);
 void live_free_entries(struct live_entry *entries);
 void *live_take_main(void *context); /* live_intake.c */
+void live_end_intake(struct live *live); /* its connection, and entries that nobody answered */
 
 #endif

@@ -3,10 +3,10 @@
  * A consumer group takes them; each is placed by the loop under a ref, and acknowledged only after
  * its commit, so that an entry seen twice is placed once. What cannot be placed goes to
  * paidan:intake:refused with the error and without the entry's values. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "live_inside.h"
 
@@ -28,13 +28,37 @@ void live_free_entries(struct live_entry *entry)
     }
 }
 
+static uint64_t hash_text(uint64_t digest, const char *text)
+{
+    do
+        digest = hash64(digest ^ (uint8_t)*text) + 1;
+    while (*text++ != '\0');
+    return digest;
+}
+
 static bool is_text(const redisReply *reply)
 {
     return reply != NULL && reply->type == REDIS_REPLY_STRING && reply->str != NULL;
 }
 
+/* The ref of an entry that brings none: its number, and a digest of what it says. The number alone would
+ * not do: a Redis that was flushed, or whose clock was set back, may give it again to something else; and
+ * a name of the stream's own, kept in Redis, is forgotten by a replica that had not heard of it. Personal
+ * data stay out of it. */
+static void name_entry(struct live_entry *entry)
+{
+    uint64_t digest = 0;
+    for (int i = 0; i < entry->count; i++) {
+        if (strncmp(entry->names[i], "contact_", 8) == 0)
+            continue;
+        digest = hash_text(digest, entry->names[i]);
+        digest = hash_text(digest, entry->values[i]);
+    }
+    snprintf(entry->default_ref, sizeof entry->default_ref, "%s/%016" PRIx64, entry->id, digest);
+}
+
 /* One entry of a reply: [id, [name, value, …]]. A server that answers something else is not believed. */
-static struct live_entry *entry_of(const char *epoch, const redisReply *reply)
+static struct live_entry *entry_of(const redisReply *reply)
 {
     if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
         !is_text(reply->element[0]) || reply->element[0]->len > 40)
@@ -47,7 +71,6 @@ static struct live_entry *entry_of(const char *epoch, const redisReply *reply)
             return NULL;
     struct live_entry *entry = must_alloc(1, sizeof *entry);
     snprintf(entry->id, sizeof entry->id, "%s", reply->element[0]->str);
-    snprintf(entry->default_ref, sizeof entry->default_ref, "%s/%s", epoch, entry->id);
     entry->names = must_alloc(pairs, sizeof *entry->names);
     entry->values = must_alloc(pairs, sizeof *entry->values);
     for (size_t i = 0; i < pairs; i++) {
@@ -55,60 +78,53 @@ static struct live_entry *entry_of(const char *epoch, const redisReply *reply)
         entry->values[i] = must_strdup(fields->element[i * 2 + 1]->str);
     }
     entry->count = (int)pairs;
+    name_entry(entry);
     return entry;
 }
 
-struct live_entry *live_entries_of(const char *epoch, const redisReply *reply)
+bool live_entries_of(const redisReply *reply, struct live_entry **entries)
 {
-    struct live_entry *entries = NULL;
-    struct live_entry **end = &entries;
+    struct live_entry **end = entries;
+    *entries = NULL;
+    if (reply->type == REDIS_REPLY_NIL)
+        return true;
     const redisReply *stream = reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 ? reply->element[0] : NULL;
     const redisReply *list = stream != NULL && stream->type == REDIS_REPLY_ARRAY && stream->elements == 2
                                  ? stream->element[1] : NULL;
     if (list == NULL || list->type != REDIS_REPLY_ARRAY)
-        return NULL;
-    for (size_t i = 0; i < list->elements; i++) {
-        *end = entry_of(epoch, list->element[i]);
-        if (*end != NULL)
-            end = &(*end)->next;
-    }
-    return entries;
-}
-
-/* Reads entries: those taken before and not acknowledged when `from` is 0, new ones when it is >. */
-static bool read_entries(struct live *l, redisContext *redis, const char *from,
-                         struct live_entry **entries)
-{
-    char epoch[sizeof l->epoch];
-    *entries = NULL;
-    pthread_mutex_lock(&l->mutex);
-    memcpy(epoch, l->epoch, sizeof epoch);
-    pthread_mutex_unlock(&l->mutex);
-    redisReply *reply =
-        live_command(redis, "XREADGROUP GROUP paidand node-%u COUNT %d BLOCK 500 STREAMS paidan:intake %s",
-                     l->options.node, ENTRIES_MAX, from);
-    if (reply == NULL)
         return false;
-    *entries = live_entries_of(epoch, reply);
-    freeReplyObject(reply);
+    for (size_t i = 0; i < list->elements; i++) {
+        *end = entry_of(list->element[i]);
+        if (*end == NULL) {
+            live_free_entries(*entries);
+            *entries = NULL;
+            return false;
+        }
+        end = &(*end)->next;
+    }
     return true;
 }
 
-/* Hands the entries to the loop and waits until all are answered; false when we stop before. */
-static bool have_answered(struct live *l, struct live_entry *entries)
+/* Reads entries and hands them to the loop. False: Redis failed. */
+static bool read_entries(struct live *l, struct live_entry **entries)
 {
+    redisReply *reply = live_command(
+        l, l->intake.link, "XREADGROUP GROUP paidand node-%u COUNT %d BLOCK 500 STREAMS paidan:intake %s",
+        l->options.node, ENTRIES_MAX, l->intake.from);
+    bool is_good = reply != NULL && live_entries_of(reply, entries);
+    if (reply != NULL)
+        freeReplyObject(reply);
+    return is_good;
+}
+
+static void hand_entries(struct live *l, struct live_entry *entries)
+{
+    l->intake.entries = entries;
     pthread_mutex_lock(&l->mutex);
     l->entries = entries;
     l->entries_taken = l->entries_answered = false;
     pthread_mutex_unlock(&l->mutex);
     l->options.wake(l->options.context);
-    pthread_mutex_lock(&l->mutex);
-    while (!l->entries_answered && !l->is_stopping)
-        pthread_cond_wait(&l->answered, &l->mutex);
-    bool is_answered = l->entries_answered;
-    l->entries = NULL;
-    pthread_mutex_unlock(&l->mutex);
-    return is_answered;
 }
 
 static const char *ref_of(const struct live_entry *entry)
@@ -119,26 +135,28 @@ static const char *ref_of(const struct live_entry *entry)
     return entry->default_ref;
 }
 
-/* Acknowledges what was placed or refused for good; what may be retried stays pending. */
-static bool acknowledge(struct live *l, redisContext *redis, const struct live_entry *entry,
-                        bool *must_retry)
+static bool tell_refused(struct live *l, const struct live_entry *entry)
 {
-    if (!entry->is_placed && entry->may_retry) {
-        *must_retry = true;
-        return true;
-    }
-    if (!entry->is_placed) {
-        redisReply *told = live_command(
-            redis, "XADD paidan:intake:refused MAXLEN ~ 100000 * entry %s ref %s code %s field %s message %s",
-            entry->id, ref_of(entry), entry->code, entry->field, entry->message);
-        if (told == NULL)
-            return false;
+    redisReply *told = live_command(
+        l, l->intake.link, "XADD paidan:intake:refused MAXLEN ~ 100000 * entry %s ref %s code %s field %s message %s",
+        entry->id, ref_of(entry), entry->code, entry->field, entry->message);
+    bool is_good = is_text(told);
+    if (told != NULL)
         freeReplyObject(told);
-    }
-    redisReply *reply = live_command(redis, "XACK paidan:intake paidand %s", entry->id);
-    if (reply == NULL)
+    return is_good;
+}
+
+/* Acknowledges what was placed or refused for good. */
+static bool acknowledge(struct live *l, const struct live_entry *entry)
+{
+    if (!entry->is_placed && !tell_refused(l, entry))
         return false;
-    freeReplyObject(reply);
+    redisReply *reply = live_command(l, l->intake.link, "XACK paidan:intake paidand %s", entry->id);
+    bool is_good = reply != NULL && reply->type == REDIS_REPLY_INTEGER;
+    if (reply != NULL)
+        freeReplyObject(reply);
+    if (!is_good)
+        return false;
     pthread_mutex_lock(&l->mutex);
     if (entry->is_placed)
         l->status.placed++;
@@ -148,64 +166,90 @@ static bool acknowledge(struct live *l, redisContext *redis, const struct live_e
     return true;
 }
 
-static bool serve_entries(struct live *l, redisContext *redis, struct live_entry *entries,
-                          bool *must_retry)
+static enum live_rest break_off(struct live *l)
 {
-    bool is_good = have_answered(l, entries);
-    for (const struct live_entry *e = entries; is_good && e != NULL; e = e->next)
-        is_good = acknowledge(l, redis, e, must_retry);
-    live_free_entries(entries);
-    return is_good;
+    if (l->intake.link != NULL)
+        l->wire.close(l->intake.link);
+    l->intake.link = NULL;
+    return LIVE_REST_DOWN;
 }
 
-/* Serves one connection until it breaks. */
-static void serve(struct live *l, redisContext *redis)
+/* All entries are answered: what may be retried stays pending and is read again. */
+static enum live_rest acknowledge_all(struct live *l)
 {
-    const char *from = "0"; /* first what an earlier life of ours did not acknowledge */
-    while (!live_is_stopping(l)) {
-        struct live_entry *entries = NULL;
-        bool must_retry = false;
-        if (!read_entries(l, redis, from, &entries))
-            return;
-        if (entries == NULL) {
-            from = ">";
-            continue;
-        }
-        if (!serve_entries(l, redis, entries, &must_retry))
-            return;
-        if (must_retry) {
-            live_pause(l, 200);
-            from = "0";
-        }
+    bool is_good = true;
+    bool must_retry = false;
+    for (const struct live_entry *e = l->intake.entries; is_good && e != NULL; e = e->next) {
+        if (!e->is_placed && e->may_retry)
+            must_retry = true;
+        else
+            is_good = acknowledge(l, e);
     }
+    live_free_entries(l->intake.entries);
+    l->intake.entries = NULL;
+    if (!is_good)
+        return break_off(l);
+    if (must_retry)
+        l->intake.from = "0";
+    return must_retry ? LIVE_REST_DOWN : LIVE_REST_NONE;
 }
 
-/* The epoch goes into the refs of entries that bring none, so intake waits until it is settled. */
-static bool has_epoch(struct live *l)
+static bool are_answered(struct live *l)
 {
     pthread_mutex_lock(&l->mutex);
-    bool has = l->state != LIVE_DOWN;
+    bool are = l->entries_answered;
+    if (are)
+        l->entries = NULL;
     pthread_mutex_unlock(&l->mutex);
-    return has;
+    return are;
+}
+
+enum live_rest live_step_taker(struct live *l)
+{
+    if (l->intake.entries != NULL)
+        return are_answered(l) ? acknowledge_all(l) : LIVE_REST_ANSWER;
+    if (l->intake.link == NULL) {
+        l->intake.link = l->wire.open(l->wire.context);
+        if (l->intake.link == NULL)
+            return break_off(l);
+        live_command_done(l, l->intake.link, "XGROUP CREATE paidan:intake paidand 0 MKSTREAM"); /* or it is there */
+        l->intake.from = "0"; /* first what an earlier life of ours did not acknowledge */
+        return LIVE_REST_NONE;
+    }
+    struct live_entry *entries = NULL;
+    if (!read_entries(l, &entries))
+        return break_off(l);
+    if (entries != NULL) {
+        hand_entries(l, entries);
+        return LIVE_REST_ANSWER;
+    }
+    bool was_old = l->intake.from[0] == '0';
+    l->intake.from = ">";
+    return was_old ? LIVE_REST_NONE : LIVE_REST_WORK;
 }
 
 void *live_take_main(void *context)
 {
     struct live *l = context;
     while (!live_is_stopping(l)) {
-        redisContext *redis = has_epoch(l) ? live_connect(l) : NULL;
-        if (redis != NULL) {
-            redisReply *made =
-                redisCommand(redis, "XGROUP CREATE paidan:intake paidand 0 MKSTREAM");
-            if (made != NULL) { /* BUSYGROUP: it is there already */
-                freeReplyObject(made);
-                serve(l, redis);
-            }
-            redisFree(redis);
-        }
-        live_pause(l, 250);
+        enum live_rest rest = live_step_taker(l); /* which waits itself for new entries, half a second */
+        if (rest == LIVE_REST_DOWN)
+            live_pause(l, 250);
+        if (rest != LIVE_REST_ANSWER)
+            continue;
+        pthread_mutex_lock(&l->mutex);
+        while (!l->entries_answered && !l->is_stopping)
+            pthread_cond_wait(&l->answered, &l->mutex);
+        pthread_mutex_unlock(&l->mutex);
     }
     return NULL;
+}
+
+void live_end_intake(struct live *l)
+{
+    break_off(l);
+    live_free_entries(l->intake.entries);
+    l->intake.entries = NULL;
 }
 
 struct live_entry *live_take_intake(struct live *l)

@@ -15,7 +15,7 @@ for name in "$@"; do
     dir=$build/mutants/$name
     rm -rf "$dir" && mkdir -p "$dir"
     by=$(sed -n 's/^by: //p' "$patch")
-    objects=$(ls "$build"/tests/rig/*.o "$build"/proto/*.o "$build"/store/*.o "$build"/engine/*.o | grep -v 'proto/main_')
+    objects=$(ls tests/rig/*.c proto/*.c store/*.c engine/*.c | grep -vE 'proto/main_|rig/forget' | sed "s|^|$build/|; s|c\$|o|")
     for file in $(sed -n 's|^+++ b/||p' "$patch") $(sed -n 's/^debug: //p' "$patch"); do
         mkdir -p "$dir/$(dirname "$file")" && cp "$file" "$dir/$file"
     done

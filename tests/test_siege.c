@@ -38,7 +38,7 @@ END_TEST
 START_TEST(planted_bugs_are_caught)
 {
     static const char *const mutants[] = {"early_answer", "synchronous_normal", "fsync_retried", "ref_not_kept",
-                                          "list_not_narrowed"};
+                                          "list_not_narrowed", "told_early"};
     if (!is_sanitized())
         ck_assert_int_eq(run("sh tests/mutants.sh", 200, mutants[_i]), 0);
 }
@@ -52,7 +52,7 @@ Suite *suite_siege(void)
     tcase_set_timeout(t, 300);
     tcase_add_loop_test(t, faults_hold, 0, 5);
     tcase_add_loop_test(t, power_is_cut_and_nothing_is_lost, 0, 3);
-    tcase_add_loop_test(t, planted_bugs_are_caught, 0, 5);
+    tcase_add_loop_test(t, planted_bugs_are_caught, 0, 6);
     suite_add_tcase(s, t);
     return s;
 }

@@ -218,7 +218,9 @@ int fuzz_redis(const uint8_t *bytes, size_t len)
     live_bound_replies(reader);
     redisReaderFeed(reader, (const char *)bytes, len);
     while (redisReaderGetReply(reader, &reply) == REDIS_OK && reply != NULL) {
-        live_free_entries(live_entries_of("epoch", reply));
+        struct live_entry *entries = NULL;
+        must(live_entries_of(reply, &entries) || entries == NULL);
+        live_free_entries(entries);
         freeReplyObject(reply);
         reply = NULL;
     }

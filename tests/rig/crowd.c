@@ -25,6 +25,8 @@ static void wire_drop(struct wire *wire, size_t len)
     wire->len -= len;
 }
 
+static void take_acknowledgement(void *context, uint64_t attempt, bool is_malformed);
+
 void crowd_init(struct crowd *c, struct service *service, uint64_t seed)
 {
     *c = (struct crowd){.service = service, .random = seed};
@@ -35,6 +37,10 @@ void crowd_init(struct crowd *c, struct service *service, uint64_t seed)
     }
     service->send = crowd_receive;
     service->context = c;
+    if (service->redis != NULL) {
+        service->redis->acknowledged = take_acknowledgement;
+        service->redis->context = c;
+    }
 }
 
 static void free_wires(struct crowd_client *client)
@@ -231,7 +237,7 @@ static void ask_org_put(struct crowd *c, struct crowd_client *client, uint64_t o
     struct pack *p = begin(c, client, "org.put", true);
     pack_key_uint(p, "id", org);
     pack_key_text(p, "name", "team");
-    pack_key_uint(p, "region", villages[org % 3]);
+    pack_key_uint(p, "region", villages[(org + (draw(c, 4) == 0)) % 3]); /* another county, now and then */
     pack_key_degrees(p, "lat", 230000000 + (int32_t)draw(c, 300000));
     pack_key_degrees(p, "lon", 1144000000 + (int32_t)draw(c, 300000));
     pack_key_text(p, "skills", org % 3 == 0 ? "legal_aid" : org % 3 == 1 ? "flood" : "legal_aid|flood");
@@ -277,6 +283,14 @@ static void note(struct crowd *c, enum deed deed, uint64_t id, uint64_t attempt)
     j->lines[j->count++] = (struct journal_line){.deed = deed, .id = id, .attempt = attempt};
 }
 
+static void note_refused(struct crowd *c, uint64_t attempt)
+{
+    struct journal *j = &c->journal;
+    if (j->refused_count == j->refused_room)
+        j->refused = must_realloc(j->refused, j->refused_room = j->refused_room * 2 + 16, sizeof *j->refused);
+    j->refused[j->refused_count++] = attempt;
+}
+
 static uint64_t number_of(const struct node *map, const char *key)
 {
     const struct node *value = map->kind == NODE_MAP ? node_get(map, key) : NULL;
@@ -309,7 +323,6 @@ static void take_result(struct crowd *c, struct crowd_client *client, const stru
 
 static void take_refusal(struct crowd *c, struct crowd_client *client, const struct node *error)
 {
-    struct journal *j = &c->journal;
     const struct node *retry = node_get(error, "retry");
     c->refused++;
     if (retry != NULL && retry->u.truth) { /* it may be asked again as it is */
@@ -317,11 +330,8 @@ static void take_refusal(struct crowd *c, struct crowd_client *client, const str
         client->patience = 2;
         return;
     }
-    if (!client->is_deed || client->deed != DEED_PLACE)
-        return;
-    if (j->refused_count == j->refused_room)
-        j->refused = must_realloc(j->refused, j->refused_room = j->refused_room * 2 + 16, sizeof *j->refused);
-    j->refused[j->refused_count++] = client->attempt;
+    if (client->is_deed && client->deed == DEED_PLACE)
+        note_refused(c, client->attempt);
 }
 
 static void take_answer(struct crowd *c, struct crowd_client *client, const uint8_t *frame, size_t len)
@@ -448,8 +458,28 @@ static void tick_client(struct crowd *c, struct crowd_client *client)
         disconnect(c, client); /* whatever was under way is lost */
 }
 
+/* Another program appends orders to the intake; what Redis then does with them is its own matter, but
+ * what was taken from it is there. */
+static void append_to_intake(struct crowd *c)
+{
+    struct redis *r = c->service->redis;
+    if (r == NULL || c->is_quiet || draw(c, 12) != 0)
+        return;
+    redis_append(r, ++c->journal.attempts, draw(c, 6) == 0, draw(c, 2) == 0);
+}
+
+static void take_acknowledgement(void *context, uint64_t attempt, bool is_malformed)
+{
+    struct crowd *c = context;
+    if (is_malformed)
+        note_refused(c, attempt);
+    else
+        note(c, DEED_INTAKE, attempt, attempt);
+}
+
 void crowd_tick(struct crowd *c)
 {
+    append_to_intake(c);
     for (int i = 0; i < CROWD_CLIENTS; i++)
         tick_client(c, &c->clients[i]);
 }

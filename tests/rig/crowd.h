@@ -13,11 +13,11 @@
 enum client_kind { CLIENT_PLATFORM, CLIENT_DISPATCHER, CLIENT_ORG };
 
 /* What a client was told for certain. */
-enum deed { DEED_PLACE, DEED_ACCEPT, DEED_START, DEED_COMPLETE, DEED_CANCEL, DEED_CONTACT };
+enum deed { DEED_PLACE, DEED_ACCEPT, DEED_START, DEED_COMPLETE, DEED_CANCEL, DEED_CONTACT, DEED_INTAKE };
 
 struct journal_line {
     enum deed deed;
-    uint64_t id; /* of the order or the offer */
+    uint64_t id; /* of the order or the offer; of an order from the intake, its attempt */
     uint64_t attempt;
 };
 

@@ -13,8 +13,10 @@ static int64_t now_of(void *context)
 
 static void send_bytes(void *context, uint64_t connection, const uint8_t *bytes, size_t len)
 {
-    const struct service *s = context;
-    if (s->send != NULL)
+    struct service *s = context;
+    if (connection == INTAKE_CONNECTION)
+        intake_answer(&s->intake, bytes, len);
+    else if (s->send != NULL)
         s->send(s->context, connection, bytes, len);
 }
 
@@ -43,11 +45,19 @@ static void tell(void *context, const struct batch *batch)
     const struct service *s = context;
     if (s->committed != NULL)
         s->committed(s->context, batch);
+    live_committed(s->live, batch, s->engine);
 }
 
 static void ignore(void *context)
 {
     (void)context;
+}
+
+static void ignore_log(int is_warning, const char *event, const char *text)
+{
+    (void)is_warning;
+    (void)event;
+    (void)text;
 }
 
 static void no_extra(void *context, struct pack *pack)
@@ -133,9 +143,21 @@ static int load(struct service *s, int lane)
     return 0;
 }
 
+static void open_live(struct service *s)
+{
+    struct live_wire wire = redis_wire(s->redis);
+    struct live_options options = {.url = "redis+unix:rig", .wake = ignore, .log = ignore_log, .wire = &wire};
+    struct identity caller = identity_trusted("intake");
+    must(live_open(&options, &s->live, &s->failure) == 0);
+    s->intake = (struct intake){.turn = s->turn, .live = s->live,
+                                .session = turn_connect(s->turn, INTAKE_CONNECTION, &caller)};
+}
+
 int service_start(struct service *s, int lane)
 {
     s->engine = NULL;
+    s->live = NULL;
+    s->intake = (struct intake){.live = NULL};
     s->store = NULL;
     s->turn = NULL;
     s->is_dead = s->has_submitted = false;
@@ -145,6 +167,8 @@ int service_start(struct service *s, int lane)
         return -1;
     }
     s->committed_digest = engine_digest(s->engine);
+    if (s->redis != NULL)
+        open_live(s);
     rmdir(directory_of(lane)); /* fails while the lock is in it; the last one clears up */
     return 0;
 }
@@ -155,8 +179,10 @@ static void end(struct service *s, bool is_crash)
         store_drop(s->store);
     else if (s->store != NULL)
         store_close(s->store);
+    live_close(s->live);
     turn_free(s->turn);
     engine_free(s->engine);
+    s->live = NULL;
     s->store = NULL;
     s->turn = NULL;
     s->engine = NULL;
@@ -190,9 +216,24 @@ static void collect(struct service *s)
     turn_collect(s->turn, c);
 }
 
+static void step_live(struct service *s)
+{
+    struct redis *r = s->redis;
+    if (r->is_well || disk_draw(&r->random, 2) == 0)
+        live_step_publisher(s->live);
+    if (r->is_well || disk_draw(&r->random, 2) == 0)
+        live_step_taker(s->live);
+}
+
 void service_turn(struct service *s, bool writes, bool reads)
 {
+    if (s->live != NULL)
+        intake_take(&s->intake);
     turn_end(s->turn);
+    if (live_wants_slice(s->live))
+        live_slice(s->live, s->engine, turn_barrier(s->turn));
+    if (s->live != NULL)
+        step_live(s);
     if (writes)
         store_step_writer(s->store);
     if (reads)
@@ -207,6 +248,18 @@ void service_settle(struct service *s)
         if (!s->is_dead && turn_is_idle(s->turn) && turn_wait_ms(s->turn) != 0)
             return;
     }
+}
+
+bool service_live_is_settled(const struct service *s)
+{
+    if (s->live == NULL)
+        return true;
+    struct live_status status = live_status(s->live);
+    const struct redis_key *intake = redis_find(&s->redis->data, "paidan:intake");
+    for (size_t i = 0; intake != NULL && i < intake->entry_count; i++)
+        if (intake->entries[i].state != ENTRY_ACKNOWLEDGED)
+            return false;
+    return status.is_up && status.waiting_bytes == 0;
 }
 
 bool service_is_faithful(const struct service *after, const struct service *before)

@@ -4,10 +4,12 @@
 #define PAIDAN_RIG_SERVICE_H
 
 #include "disk.h"
-#include "proto/turn.h"
+#include "proto/intake.h"
+#include "redis.h"
 
 struct service {
     struct disk *disk; /* borrowed */
+    struct redis *redis; /* borrowed; NULL: live queues in memory */
     int64_t now;       /* ms since 1970 */
     void (*send)(void *context, uint64_t connection, const uint8_t *bytes, size_t len);
     void (*committed)(void *context, const struct batch *batch); /* may be NULL */
@@ -16,6 +18,8 @@ struct service {
     struct engine *engine;
     struct store *store;
     struct turn *turn;
+    struct live *live;
+    struct intake intake;
     bool is_dead; /* the store failed: what a daemon would have exited for */
     struct failure failure;
     /* What the state is as of the last commit that was answered, and what it becomes when the one
@@ -32,6 +36,8 @@ void service_kill(struct service *service);
 void service_stop(struct service *service);
 /* What a turn of the loop does after its requests; then, as asked, turns of the writer and reader. */
 void service_turn(struct service *service, bool writes, bool reads);
+/* Whether Redis was told all and nothing waits in the intake. */
+bool service_live_is_settled(const struct service *service);
 /* Turns until nothing is under way, or the store has failed. */
 void service_settle(struct service *service);
 

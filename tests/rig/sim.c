@@ -10,6 +10,7 @@
 
 struct sim {
     struct service service;
+    struct redis redis;
     struct crowd crowd;
     struct sim_result result;
     uint64_t random;
@@ -30,6 +31,8 @@ static void fail(struct sim *s, const char *what, const char *why)
 static void judge(struct sim *s)
 {
     struct verdict v = verdict_of(s->service.disk, &s->crowd.journal);
+    if (verdict_is_good(&v))
+        verdict_add_traces(&v, s->service.disk, &s->redis);
     if (!verdict_is_good(&v))
         fail(s, "verdict", v.why);
     disk_use(s->service.disk);
@@ -55,7 +58,7 @@ static void crash(struct sim *s)
             after->fault_at = draw(s, 60);
         }
         if (service_start(&s->service, 0) == 0) {
-                if (!service_is_faithful(&s->service, &before))
+            if (!service_is_faithful(&s->service, &before))
                 fail(s, "restart", "the state is not what was committed");
             engine_check(s->service.engine);
             after->fault = FAULT_NONE;
@@ -98,23 +101,34 @@ static void tick(struct sim *s, bool has_faults)
     pass_time(s);
     if (has_faults)
         any_fault(s);
+    redis_tick(&s->redis);
     crowd_tick(&s->crowd);
     service_turn(&s->service, draw(s, 3) != 0, draw(s, 3) != 0);
     if (s->service.is_dead || s->service.disk->faults != 0 || (has_faults && draw(s, 200) == 0))
         crash(s);
 }
 
+static bool is_at_rest(const struct sim *s)
+{
+    return crowd_is_idle(&s->crowd) && service_live_is_settled(&s->service);
+}
+
 static void heal(struct sim *s)
 {
     s->crowd.is_lossless = s->crowd.is_quiet = true;
     s->service.disk->fault = FAULT_NONE;
-    for (int i = 0; i < TICKS_HEAL && s->result.why[0] == '\0' && !crowd_is_idle(&s->crowd); i++)
+    s->redis.is_well = true;
+    for (int i = 0; i < TICKS_HEAL && s->result.why[0] == '\0' && !is_at_rest(s); i++)
         tick(s, false);
     if (s->result.why[0] == '\0' && !crowd_is_idle(&s->crowd))
         fail(s, "liveness", "a request is not answered though all is well");
+    else if (s->result.why[0] == '\0' && !service_live_is_settled(&s->service))
+        fail(s, "liveness", "Redis is well and is not told, or its intake not taken");
     if (s->result.why[0] != '\0')
         return;
     service_settle(&s->service);
+    for (int i = 0; i < 40; i++) /* a flush at the last moment is noticed, and Redis filled again */
+        service_turn(&s->service, true, true);
     if (engine_deadline(s->service.engine) <= s->service.now)
         fail(s, "liveness", "a deadline has passed and nothing was done");
     engine_check(s->service.engine);
@@ -122,6 +136,9 @@ static void heal(struct sim *s)
     crowd_cut(&s->crowd);
     service_stop(&s->service);
     judge(s);
+    struct verdict v = verdict_of_live(s->service.disk, &s->redis);
+    if (!verdict_is_good(&v))
+        fail(s, "live queues", v.why);
     if (service_start(&s->service, 0) != 0)
         fail(s, "last start", s->service.failure.text);
     else if (engine_digest(s->service.engine) != digest)
@@ -134,6 +151,8 @@ static struct sim_result run(uint64_t seed, bool lies)
     s.service.disk = disk_new(seed);
     s.service.disk->now = START_AT;
     s.service.disk->lies = lies;
+    redis_init(&s.redis, seed ^ UINT64_C(0x4ed15));
+    s.service.redis = &s.redis;
     crowd_init(&s.crowd, &s.service, seed ^ UINT64_C(0x5eed));
     if (service_start(&s.service, 0) != 0)
         fail(&s, "first start", s.service.failure.text);
@@ -147,11 +166,13 @@ static struct sim_result run(uint64_t seed, bool lies)
     s.result.repeated = s.crowd.repeated;
     s.result.acknowledged = s.crowd.journal.count;
     s.result.orders = s.service.engine != NULL ? engine_counters(s.service.engine).order - 1 : 0;
-    s.result.trace = s.crowd.trace;
+    s.result.redis_faults = s.redis.faults;
+    s.result.trace = s.crowd.trace ^ s.redis.trace;
     crowd_cut(&s.crowd);
     service_kill(&s.service);
     disk_free(s.service.disk);
     crowd_fini(&s.crowd);
+    redis_fini(&s.redis);
     return s.result;
 }
 

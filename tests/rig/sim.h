@@ -7,8 +7,8 @@
 struct sim_result {
     bool is_good;
     char why[600];
-    uint64_t ticks, virtual_ms, crashes, disk_faults, answered, refused, repeated, acknowledged, orders;
-    uint64_t trace; /* a hash of every byte that the service sent */
+    uint64_t ticks, virtual_ms, crashes, disk_faults, redis_faults, answered, refused, repeated, acknowledged, orders;
+    uint64_t trace; /* a hash of every byte that the service sent, to clients and to Redis */
 };
 
 /* One run: load with faults, all healed, must come to rest, then the verdict; a verdict also after

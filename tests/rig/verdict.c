@@ -80,10 +80,11 @@ static void check_deed(sqlite3 *db, struct verdict *v, const struct journal_line
         [DEED_START] = "SELECT count(*) FROM events WHERE offer = ? AND kind = ?",
         [DEED_COMPLETE] = "SELECT count(*) FROM events WHERE offer = ? AND kind = ?",
         [DEED_CANCEL] = "SELECT count(*) FROM orders WHERE id = ? AND state = ?",
-        [DEED_CONTACT] = "SELECT count(*) FROM contact WHERE order_id = ?"};
+        [DEED_CONTACT] = "SELECT count(*) FROM contact WHERE order_id = ?",
+        [DEED_INTAKE] = "SELECT count(*) FROM orders WHERE external_id = 'a' || ?"};
     static const int words[] = {[DEED_ACCEPT] = EVENT_ACCEPTED, [DEED_START] = EVENT_STARTED,
                                 [DEED_COMPLETE] = EVENT_COMPLETED, [DEED_CANCEL] = ORDER_CANCELLED,
-                                [DEED_PLACE] = 0, [DEED_CONTACT] = 0};
+                                [DEED_PLACE] = 0, [DEED_CONTACT] = 0, [DEED_INTAKE] = 0};
     int64_t found = number(db, v, proofs[line->deed], line->id, words[line->deed]);
     if (found < 1) {
         v->lost++;

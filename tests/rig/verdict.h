@@ -16,6 +16,10 @@ struct verdict {
 
 /* `journal` may be NULL: then only what the disk says by itself is checked. */
 struct verdict verdict_of(struct disk *disk, const struct journal *journal);
+/* Redis holds no trace of what the disk does not: told before it was durable, it would. */
+void verdict_add_traces(struct verdict *verdict, struct disk *disk, const struct redis *redis);
+/* At rest: Redis holds exactly what the store says, no more and no less. */
+struct verdict verdict_of_live(struct disk *disk, const struct redis *redis);
 bool verdict_is_good(const struct verdict *verdict);
 
 #endif

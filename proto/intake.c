@@ -1,19 +1,19 @@
-/* server_intake.c -- the intake from Redis as one more caller: its entries become requests. */
+#include "intake.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "server_inside.h"
 #include "texts.h"
 
-static struct live_entry *entry_at(struct server *s, uint32_t msgid)
+static struct live_entry *entry_at(struct intake *in, uint32_t msgid)
 {
-    struct live_entry *e = s->entries;
+    struct live_entry *e = in->entries;
     while (e != NULL && msgid-- != 0)
         e = e->next;
     return e;
 }
 
-static void refuse_entry(struct server *s, struct live_entry *e, const struct error *error)
+static void refuse_entry(struct intake *in, struct live_entry *e, const struct error *error)
 {
     const struct word *word = &words_refusal.words[error->code];
     e->is_answered = true;
@@ -21,7 +21,7 @@ static void refuse_entry(struct server *s, struct live_entry *e, const struct er
     snprintf(e->field, sizeof e->field, "%s", error->field);
     snprintf(e->message, sizeof e->message, "%s: %s", word->text, error->detail);
     e->may_retry = false;
-    s->entries_left--;
+    in->left--;
 }
 
 /* Fields contact_name, contact_phone, contact_address go together into `contact`. */
@@ -71,34 +71,34 @@ static bool pack_request(struct pack *pack, uint32_t msgid, const struct live_en
     return true;
 }
 
-static void finish_when_done(struct server *s)
+static void finish_when_done(struct intake *in)
 {
-    if (s->entries_left != 0)
+    if (in->left != 0)
         return;
-    s->entries = NULL;
-    live_give_intake(s->live);
+    in->entries = NULL;
+    live_give_intake(in->live);
 }
 
-void intake_take(struct server *s)
+void intake_take(struct intake *in)
 {
     struct pack pack = {.bytes = NULL};
-    struct live_entry *entries = s->entries == NULL ? live_take_intake(s->live) : NULL;
+    struct live_entry *entries = in->entries == NULL ? live_take_intake(in->live) : NULL;
     if (entries == NULL)
         return;
-    s->entries = entries;
-    s->entries_left = 0;
+    in->entries = entries;
+    in->left = 0;
     for (struct live_entry *e = entries; e != NULL; e = e->next)
-        s->entries_left++;
+        in->left++;
     uint32_t msgid = 0;
     for (struct live_entry *e = entries; e != NULL; e = e->next, msgid++) {
         struct error error;
         if (pack_request(&pack, msgid, e, &error))
-            turn_request(s->turn, s->intake, pack.bytes, pack.len);
+            turn_request(in->turn, in->session, pack.bytes, pack.len);
         else
-            refuse_entry(s, e, &error);
+            refuse_entry(in, e, &error);
     }
     pack_fini(&pack);
-    finish_when_done(s);
+    finish_when_done(in);
 }
 
 static void copy_member(const struct node *map, const char *key, char *to, size_t size)
@@ -108,12 +108,12 @@ static void copy_member(const struct node *map, const char *key, char *to, size_
         snprintf(to, size, "%.*s", (int)value->count, value->u.text);
 }
 
-void intake_answer(struct server *s, const uint8_t *bytes, size_t len)
+void intake_answer(struct intake *in, const uint8_t *bytes, size_t len)
 {
     struct arena arena = {NULL};
     const struct node *n = codec_decode(&arena, bytes, len);
     must(n != NULL && n->kind == NODE_LIST && n->count == 4);
-    struct live_entry *e = entry_at(s, (uint32_t)n->u.items[1].u.number);
+    struct live_entry *e = entry_at(in, (uint32_t)n->u.items[1].u.number);
     const struct node *error = &n->u.items[2];
     if (e != NULL && !e->is_answered) {
         e->is_answered = true;
@@ -125,8 +125,8 @@ void intake_answer(struct server *s, const uint8_t *bytes, size_t len)
         e->may_retry = retry != NULL && retry->u.truth;
         const struct node *order = node_get(&n->u.items[3], "order");
         e->order = order != NULL ? (uint64_t)order->u.number : 0;
-        s->entries_left--;
-        finish_when_done(s);
+        in->left--;
+        finish_when_done(in);
     }
     arena_fini(&arena);
 }

@@ -30,7 +30,7 @@ STORE := $(call objects,store)
 PROTO := $(filter-out $(MAINS),$(call objects,proto))
 
 .DEFAULT_GOAL := all
-.PHONY: all deps run demo test check asan tsan clang purity bench bench-peers coverage sim mutants fuzz scoreboard docs format clean help
+.PHONY: all deps run demo test check asan tsan clang purity bench bench-peers coverage sim mutants fuzz afl scoreboard docs format clean help
 
 all: deps ## build everything (installs missing packages first)
 	@$(MAKE) --no-print-directory programs
@@ -148,6 +148,16 @@ fuzz: ## libFuzzer on every target, MINUTES=1 each; what it finds stays in build
 	@$(MAKE) --no-print-directory $(FUZZ_TARGETS:%=build-fuzz/%)
 	@sh tests/fuzz/run.sh $(or $(MINUTES),1) $(FUZZ_TARGETS)
 
+build-afl/%: tests/fuzz/entry.c $(FUZZ_SOURCES)
+	@mkdir -p build-afl
+	AFL_QUIET=1 AFL_USE_ASAN=1 AFL_USE_UBSAN=1 afl-clang-fast -O1 -g -std=c11 -fsanitize=fuzzer -pthread $(CPPFLAGS) \
+	    -U_FORTIFY_SOURCE -DTARGET_NAME=$* $^ -o $@ $(LIBS)
+
+afl: ## the same targets under AFL++, MINUTES=1 each; what it finds stays in build-afl
+	@sh tests/deps.sh afl++ clang libclang-rt-14-dev
+	@$(MAKE) --no-print-directory $(FUZZ_TARGETS:%=build-afl/%)
+	@sh tests/fuzz/afl.sh $(or $(MINUTES),1) $(FUZZ_TARGETS)
+
 docs: $(BUILD)/paidand ## write proto/PROTOCOL.md and conf/paidan.conf from the tables
 	$(BUILD)/paidand --protocol > proto/PROTOCOL.md
 	$(BUILD)/paidand --sample > conf/paidan.conf
@@ -156,7 +166,7 @@ format: ## lay the code out by .clang-format
 	clang-format -i engine/*.[ch] store/*.[ch] proto/*.[ch] tests/*.[ch] bench/*.[ch]
 
 clean: ## remove what was built
-	rm -rf build build-cov build-asan build-tsan build-clang build-fuzz
+	rm -rf build build-cov build-asan build-tsan build-clang build-fuzz build-afl
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12

@@ -11,17 +11,24 @@ __attribute__((weak)) _Noreturn void must_fail(const char *claim, const char *fi
     abort();
 }
 
+__attribute__((weak)) _Noreturn void memory_fail(void)
+{
+    abort();
+}
+
 void *must_alloc(size_t count, size_t size)
 {
     void *memory = calloc(count != 0 ? count : 1, size);
-    must(memory != NULL);
+    if (memory == NULL)
+        memory_fail();
     return memory;
 }
 
 void *must_alloc_aligned(size_t bytes)
 {
     void *memory = aligned_alloc(CACHE_LINE, (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
-    must(memory != NULL);
+    if (memory == NULL)
+        memory_fail();
     return memory;
 }
 
@@ -29,7 +36,8 @@ void *must_realloc(void *old, size_t count, size_t size)
 {
     must(size == 0 || count <= SIZE_MAX / size);
     void *memory = realloc(old, count * size != 0 ? count * size : 1);
-    must(memory != NULL);
+    if (memory == NULL)
+        memory_fail();
     return memory;
 }
 

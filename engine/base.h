@@ -18,6 +18,10 @@
  * may define it again to print the claim first. */
 _Noreturn void must_fail(const char *claim, const char *file, int line);
 
+/* Ends the process when the system refuses memory: what is committed is safe, the next start reads it.
+ * Weak, as must_fail() is. */
+_Noreturn void memory_fail(void);
+
 /* Memory that the engine cannot do without: never NULL. Sizes are bounded by limits.h. */
 void *must_alloc(size_t count, size_t size); /* zeroed */
 void *must_alloc_aligned(size_t bytes); /* on a cache line; not zeroed */

@@ -23,6 +23,12 @@ _Noreturn void must_fail(const char *claim, const char *file, int line)
     abort();
 }
 
+_Noreturn void memory_fail(void)
+{
+    log_error("no_memory", "advice=\"raise MemoryMax or the machine's memory; nothing committed is lost\"");
+    _exit(EX_OSERR);
+}
+
 static void print_help(void)
 {
     puts("paidand -- dispatches orders for help to volunteer organisations\n"

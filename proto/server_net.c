@@ -26,6 +26,8 @@
 #define WRONG_TOKENS_MAX 3       /* then the connection ends */
 #define IN_FLIGHT_MAX 1024       /* answers that one connection may wait for; no more is read then */
 #define UNACKNOWLEDGED_MS 30000u /* a peer that is silent at the network's level is gone */
+#define KEEP_IDLE_S 60   /* a silent peer is asked whether it is there, */
+#define KEEP_EVERY_S 10  /* again and again, and given up when UNACKNOWLEDGED_MS have passed */
 
 static struct connection *find(const struct server *s, uint64_t number)
 {
@@ -113,7 +115,11 @@ void net_send(void *context, uint64_t number, const uint8_t *bytes, size_t len)
     if (c == NULL)
         return; /* it left before its answer came */
     struct evbuffer *output = bufferevent_get_output(c->bev);
-    evbuffer_add(output, bytes, len);
+    if (evbuffer_add(output, bytes, len) != 0) { /* no memory: it must not wait for an answer that it will not get */
+        c->outstanding = 0;
+        close_after_output(c);
+        return;
+    }
     c->session->held_bytes -= len < c->session->held_bytes ? len : c->session->held_bytes;
     if (bytes[0] == 0x94 && c->outstanding != 0) /* an answer, where a notification is a list of three */
         c->outstanding--;
@@ -244,9 +250,13 @@ static const char *why_not_accepted(const struct server *s, bool is_stranger)
 static void set_up_tcp(int fd)
 {
     int one = 1;
+    int idle_s = KEEP_IDLE_S;
+    int every_s = KEEP_EVERY_S;
     unsigned timeout = UNACKNOWLEDGED_MS;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s); /* two hours, if not said */
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
 }
 

@@ -33,6 +33,9 @@ enum statement {
 #define PURGE_ROWS 5000 /* of a table in one batch, so that no commit is long */
 #define MARK(type, name) "?,"
 
+_Static_assert(ORDER_REJECTED == 2 && ORDER_CLOSED == 8 && ORDER_UNMET == 9 && ORDER_CANCELLED == 10,
+               "the ended states, as this folder's SQL names them");
+
 static const char *const statements[STATEMENT_COUNT] = {
 #define ORDER_FIELD MARK
     [PUT_ORDER] = "INSERT OR REPLACE INTO orders VALUES("

@@ -14,6 +14,13 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+/* With these algorithms and lengths OpenSSL fails for want of memory only. */
+static void openssl_must(bool is_done)
+{
+    if (!is_done)
+        memory_fail();
+}
+
 /* How a profile's sealed text lies: iv, text, then the tag of GCM or the MAC. */
 static const struct {
     const char *cipher, *digest;
@@ -45,7 +52,7 @@ bool hex_decode(const char *text, size_t len, uint8_t *bytes)
 
 void vault_random(void *bytes, size_t len)
 {
-    must(RAND_bytes(bytes, (int)len) == 1);
+    openssl_must(RAND_bytes(bytes, (int)len) == 1);
 }
 
 bool vault_equal(const void *a, const void *b, size_t len)
@@ -63,7 +70,7 @@ static void derive(enum vault_profile profile, const uint8_t *key, const char *l
         OSSL_PARAM_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)key, 32),
         OSSL_PARAM_octet_string(OSSL_KDF_PARAM_INFO, (void *)(uintptr_t)label, strlen(label)),
         OSSL_PARAM_END};
-    must(context != NULL && EVP_KDF_derive(context, out, len, parameters) == 1);
+    openssl_must(context != NULL && EVP_KDF_derive(context, out, len, parameters) == 1);
     EVP_KDF_CTX_free(context);
     EVP_KDF_free(kdf);
 }
@@ -77,10 +84,10 @@ static void mac_of(enum vault_profile profile, const uint8_t key[32], const stru
         OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t)profiles[profile].digest, 0),
         OSSL_PARAM_END};
     size_t len = 0;
-    must(context != NULL && EVP_MAC_init(context, key, 32, parameters) == 1);
+    openssl_must(context != NULL && EVP_MAC_init(context, key, 32, parameters) == 1);
     for (int i = 0; i < count; i++)
-        must(EVP_MAC_update(context, pieces[i].bytes, pieces[i].len) == 1);
-    must(EVP_MAC_final(context, mac, &len, DIGEST_BYTES) == 1 && len == DIGEST_BYTES);
+        openssl_must(EVP_MAC_update(context, pieces[i].bytes, pieces[i].len) == 1);
+    openssl_must(EVP_MAC_final(context, mac, &len, DIGEST_BYTES) == 1 && len == DIGEST_BYTES);
     EVP_MAC_CTX_free(context);
     EVP_MAC_free(hmac);
 }
@@ -247,10 +254,10 @@ void vault_digest(enum vault_profile profile, const struct piece *pieces, int co
     if (kinds[profile] == NULL)
         kinds[profile] = EVP_MD_fetch(NULL, profiles[profile].digest, NULL);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    must(context != NULL && EVP_DigestInit_ex2(context, kinds[profile], NULL) == 1);
+    openssl_must(context != NULL && EVP_DigestInit_ex2(context, kinds[profile], NULL) == 1);
     for (int i = 0; i < count; i++)
-        must(EVP_DigestUpdate(context, pieces[i].bytes, pieces[i].len) == 1);
-    must(EVP_DigestFinal_ex(context, digest, NULL) == 1);
+        openssl_must(EVP_DigestUpdate(context, pieces[i].bytes, pieces[i].len) == 1);
+    openssl_must(EVP_DigestFinal_ex(context, digest, NULL) == 1);
     EVP_MD_CTX_free(context);
 }
 
@@ -259,7 +266,7 @@ void vault_sign(const struct vault *v, const void *bytes, size_t len, uint8_t si
     EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, v->sign_seed, sizeof v->sign_seed);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     size_t size = SIGNATURE_BYTES;
-    must(key != NULL && context != NULL && EVP_DigestSignInit(context, NULL, NULL, NULL, key) == 1 &&
+    openssl_must(key != NULL && context != NULL && EVP_DigestSignInit(context, NULL, NULL, NULL, key) == 1 &&
          EVP_DigestSign(context, signature, &size, bytes, len) == 1);
     EVP_MD_CTX_free(context);
     EVP_PKEY_free(key);
@@ -269,7 +276,7 @@ void vault_public_key(const struct vault *v, uint8_t out[32])
 {
     EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, v->sign_seed, sizeof v->sign_seed);
     size_t size = 32;
-    must(key != NULL && EVP_PKEY_get_raw_public_key(key, out, &size) == 1);
+    openssl_must(key != NULL && EVP_PKEY_get_raw_public_key(key, out, &size) == 1);
     EVP_PKEY_free(key);
 }
 

@@ -211,14 +211,98 @@ def memory_of(pid):
 
 def no_memory(d):
     """address space runs out under load: it ends, and has all it acknowledged"""
-    d.start(lambda: resource.setrlimit(resource.RLIMIT_AS, (190 << 20, 190 << 20)))
-    while d.number < 400000 and d.place(5000):
-        pass
-    gone = d.process.poll() is not None
+    d.start()
+    with open("/proc/%d/status" % d.process.pid) as file:
+        size = next(int(line.split()[1]) for line in file if line.startswith("VmSize"))
+    ends = []
+    for extra in (1, 2, 4, 8, 16, 32):
+        d.stop()
+        limit = (size << 10) + (extra << 20)
+        try:
+            d.start(lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+            while d.place(5000) and d.number < 2000000:
+                pass
+        except RuntimeError:
+            pass # not even a start
+        try:
+            ends.append(str(d.process.wait(5)))
+        except subprocess.TimeoutExpired:
+            raise AssertionError("did not run out of %d MiB" % extra)
+        assert ends[-1] in ("71", "74"), "exit code %s: %s" % (ends[-1], d.tail())
+    d.start()
+    d.check()
+    return "limits=%d exit_codes=%s acknowledged=%d" % (len(ends), ",".join(ends), len(d.acknowledged))
+
+
+def clock_jumps(d):
+    """the clock is set an hour, a day and ten years ahead and back under load"""
+    library = "/usr/lib/%s-linux-gnu/faketime/libfaketime.so.1" % os.uname().machine
+    if not os.path.exists(library):
+        raise Skipped("needs the package faketime")
+    clock = os.path.join(d.directory, "clock")
+    d.environment.update(LD_PRELOAD=library, FAKETIME_TIMESTAMP_FILE=clock, FAKETIME_NO_CACHE="1", FAKETIME_DONT_FAKE_MONOTONIC="1")
+
+    def set_clock(seconds):
+        with open(clock + ".new", "w") as file:
+            file.write("%+d" % seconds)
+        os.rename(clock + ".new", clock)
+
+    set_clock(0)
+    d.start()
+    error, _ = d.call("org.put", id=7, region=TOWN, lat=23.0861, lon=114.4132, skills=["legal_aid"], capacity=10)
+    assert error is None, error
+    jumps = [3600, 0, -3600, 0, 86400, -86400, 0, 315360000, 0, -315360000, 0]
+    for seconds in jumps * max(1, ROUNDS // 10):
+        set_clock(seconds)
+        assert d.place(500), "the daemon is gone: " + d.tail()
+        assert d.refused == 0, "refused %d" % d.refused
+        began = time.monotonic()
+        error, _ = d.call("server.info")
+        assert error is None and time.monotonic() - began < 1, "does not answer"
     d.stop()
     d.start()
     d.check()
-    return "%s after %d orders" % ("ended" if gone else "did not run out", len(d.acknowledged))
+    return "jumps=%d acknowledged=%d" % (len(jumps) * max(1, ROUNDS // 10), len(d.acknowledged))
+
+
+def children_of(pid):
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return []
+
+
+def failing_calls(d):
+    """the kernel fails the k-th fdatasync with EIO, the k-th pwrite64 with ENOSPC, once and for ever: it ends
+    with a documented code, acknowledges nothing after that, and has all it acknowledged"""
+    if shutil.which("strace") is None:
+        raise Skipped("needs strace")
+    command = list(d.paidan.command)
+    codes = {}
+    for i in range(ROUNDS):
+        for call, error in (("fdatasync", "EIO"), ("pwrite64", "ENOSPC"), ("pwrite64", "EIO")):
+            when = "%d%s" % (random.randrange(40, 400), "+" if i % 2 else "")
+            d.paidan.command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call,
+                                "-e", "inject=%s:error=%s:when=%s" % (call, error, when)] + command
+            try:
+                d.start()
+            except RuntimeError:
+                pass # it failed at the start already, which is as good
+            else:
+                while d.place(200) and d.number % 8000 < 7800:
+                    pass
+            for child in children_of(d.process.pid):
+                os.kill(child, signal.SIGTERM) # strace itself would not hand it on
+            code = d.process.wait(30)
+            codes[code] = codes.get(code, 0) + 1
+            assert code in (0, 74, 69), "exit code %d: %s" % (code, d.tail())
+            d.paidan.command = command
+            d.start()
+            d.check()
+            d.stop()
+    return "runs=%d exit_codes=%s acknowledged=%d" % (
+        3 * ROUNDS, ",".join("%d:%d" % pair for pair in sorted(codes.items())), len(d.acknowledged))
 
 
 def redis_comes_and_goes(d):
@@ -348,6 +432,116 @@ def hostile_clients(d):
         count, held_p50, calm_p50, held_p99, calm_p99, grown)
 
 
+def wrong_tokens(d):
+    """guesses by the thousand, each connection with three and then a new one: nobody gets in, the honest go on"""
+    port = random.randrange(20000, 30000)
+    d.paidan.command += ["--listen", "tcp:127.0.0.1:%d" % port, "--log-level", "error"]
+    d.start()
+    calm_p50, calm_p99 = percentiles(d, 2)
+    seconds = 2 + ROUNDS / 5
+    guesser = subprocess.Popen([sys.executable, "-c", GUESSER, str(port), str(seconds)], stdout=subprocess.PIPE, text=True)
+    held_p50, held_p99 = percentiles(d, seconds)
+    guesses, connections, let_in = map(int, guesser.communicate(timeout=60)[0].split())
+    assert let_in == 0, "%d were let in" % let_in
+    assert guesses > 1000, guesses
+    d.place(500)
+    d.check()
+    return "guesses=%d connections=%d let_in=0 p50_us=%.0f/%.0f p99_us=%.0f/%.0f (with/without)" % (
+        guesses, connections, held_p50, calm_p50, held_p99, calm_p99)
+
+
+GUESSER = """
+import random, socket, sys, time, msgpack
+port, end = int(sys.argv[1]), time.monotonic() + float(sys.argv[2])
+guesses = connections = let_in = 0
+while time.monotonic() < end:
+    s = socket.create_connection(("127.0.0.1", port))
+    s.settimeout(10)
+    unpacker = msgpack.Unpacker()
+    connections += 1
+    try:
+        for i in range(4):
+            token = "guess%d.%064x" % (i, random.getrandbits(256))
+            s.send(msgpack.packb([0, i, "session.hello", [{"token": token}]]) + msgpack.packb([0, 9, "order.list", [{}]]))
+            answers = []
+            while len(answers) < 2:
+                unpacker.feed(s.recv(65536) or sys.exit)
+                answers += list(unpacker)
+            guesses += 1
+            let_in += sum(a[2] is None for a in answers)
+    except (OSError, TypeError): # it was shown the door
+        pass
+    s.close()
+print(guesses, connections, let_in)
+"""
+
+
+def reconnect_storm(d):
+    """after a restart all come back at once, again and again; who was in is served"""
+    d.paidan.command += ["--log-level", "error"]
+    d.start()
+    made = waited = 0
+    for _ in range(max(1, ROUNDS // 5)):
+        d.stop()
+        d.start()
+        others = []
+        began = time.monotonic()
+        for _ in range(5000):
+            s = socket.socket(socket.AF_UNIX)
+            s.settimeout(10)
+            while True:
+                try:
+                    s.connect(d.paidan.socket)
+                    break
+                except BlockingIOError: # the line of those who wait to be let in is full
+                    waited += 1
+                    time.sleep(0.001)
+            s.send(msgpack.packb([0, 1, "server.info", [{}]]))
+            made += 1
+            others.append(s)
+        assert d.place(500), "who is in is not served"
+        for s in others:
+            assert s.recv(1000), "no answer"
+            s.close()
+        rate = 5000 / (time.monotonic() - began)
+    d.check()
+    return "connections=%d had_to_wait=%d per_second=%d" % (made, waited, rate)
+
+
+def half_open(d):
+    """peers that vanish without a word, behind a link that goes down: noticed, their connections given back"""
+    if subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode != 0 or shutil.which("ip") is None:
+        raise Skipped("needs the right to make a network namespace")
+    port, count = 7441, 200
+    d.paidan.command += ["--listen", "tcp:127.0.0.1:%d" % port, "--open-roles", "auditor"] # else strangers, let go soon
+    d.paidan.command = ["unshare", "-n", "sh", "-c", "ip link set lo up; exec \"$@\"", "sh"] + d.paidan.command
+    d.start()
+    inside = lambda *words: subprocess.run(["nsenter", "-t", str(d.process.pid), "-n", *words], check=True)
+    peers = subprocess.Popen(["nsenter", "-t", str(d.process.pid), "-n", sys.executable, "-c", """
+import socket, sys
+held = [socket.create_connection(("127.0.0.1", %d)) for _ in range(%d)]
+for s in held: s.send(b"\\x94\\x00\\x01\\xabserver.info\\x91\\x80")
+for s in held: s.recv(1000)
+print("held", flush=True)
+sys.stdin.read()
+""" % (port, count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert peers.stdout.readline() == "held\n"
+        _, stats = d.call("server.stats")
+        before = stats["connections"]
+        inside("ip", "link", "set", "lo", "down")
+        began = time.monotonic()
+        while stats["connections"] > 1 and time.monotonic() - began < 180:
+            time.sleep(1)
+            _, stats = d.call("server.stats")
+        assert stats["connections"] == 1, "%d are still held" % (stats["connections"] - 1)
+        assert before == count + 1, before
+        return "held=%d noticed after %d s" % (before - 1, time.monotonic() - began)
+    finally:
+        peers.kill()
+        peers.wait()
+
+
 def idle_connections(d):
     """20,000 connections that say nothing"""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -370,8 +564,8 @@ def idle_connections(d):
     return "held=%d kib_each=%.2f" % (count, grown / count)
 
 
-FAULTS = [kill_9, drain, full_disk, no_descriptors, no_memory, redis_comes_and_goes, backup_restore, hostile_clients,
-          idle_connections]
+FAULTS = [kill_9, drain, full_disk, failing_calls, clock_jumps, no_descriptors, no_memory, redis_comes_and_goes,
+          backup_restore, hostile_clients, wrong_tokens, reconnect_storm, half_open, idle_connections]
 
 
 def main():

@@ -564,8 +564,44 @@ def idle_connections(d):
     return "held=%d kib_each=%.2f" % (count, grown / count)
 
 
+def many(d, requests):
+    """Requests at once: their answers by msgid."""
+    d.paidan.line.send(b"".join(msgpack.packb([0, i, method, [params]]) for i, (method, params) in enumerate(requests)))
+    answers = {}
+    while len(answers) < len(requests):
+        for message in d.paidan.unpacker:
+            answers[message[1]] = message[2:]
+        if len(answers) < len(requests):
+            d.paidan.unpacker.feed(d.paidan.line.socket.recv(1 << 20) or d.paidan.gone())
+    return [answers[i] for i in range(len(requests))]
+
+
+def soak(d):
+    """lives that begin and end, for ROUNDS times six seconds: nothing grows but what is kept on purpose"""
+    d.start()
+    seconds, lives, looks = max(20, ROUNDS * 6), 0, []
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        times = []
+        for _ in range(50):
+            at = time.monotonic()
+            placed = many(d, [("order.place", {"ref": "s%d" % (lives + i), "region": TOWN, "category": "legal_aid"}) for i in range(64)])
+            many(d, [("order.cancel", {"order": result["order"], "reason": "other"}) for _, result in placed])
+            times.append(time.monotonic() - at)
+            lives += 64
+        _, stats = d.call("server.stats")
+        looks.append((memory_of(d.process.pid), len(os.listdir("/proc/%d/fd" % d.process.pid)),
+                      stats["store"]["log_bytes"], sorted(times)[len(times) * 9 // 10] * 1e6 / 128))
+        assert stats["orders_open"] == 0, stats["orders_open"]
+    first, last = looks[len(looks) // 3], looks[-1]
+    assert last[1] == first[1], "descriptors: %d, then %d" % (first[1], last[1])
+    assert max(look[2] for look in looks) < 64 << 20, "the log grows"
+    return "seconds=%d lives=%d rss_kib=%d..%d descriptors=%d..%d log_kib_max=%d p90_us_a_request=%.0f..%.0f" % (
+        seconds, lives, first[0], last[0], first[1], last[1], max(look[2] for look in looks) >> 10, first[3], last[3])
+
+
 FAULTS = [kill_9, drain, full_disk, failing_calls, clock_jumps, no_descriptors, no_memory, redis_comes_and_goes,
-          backup_restore, hostile_clients, wrong_tokens, reconnect_storm, half_open, idle_connections]
+          backup_restore, hostile_clients, wrong_tokens, reconnect_storm, half_open, idle_connections, soak]
 
 
 def main():

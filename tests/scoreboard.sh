@@ -15,15 +15,18 @@ sh tests/campaign.sh "$build" $((100000 + $(date +%j))) 1 >"$work/slice" || say 
 say "planted bugs"
 sh tests/mutants.sh "$build" 3000 >"$work/mutants"
 say "power cuts"
-sh tests/deps.sh beanstalkd redis-server python3-msgpack
+sh tests/deps.sh beanstalkd redis-server python3-msgpack faketime strace iproute2 || exit 1
 $python tests/powercut.py "$build" "${CYCLES:-20}" >"$work/powercut"
+say "power cuts of a whole machine"
+sh tests/deps.sh qemu-system-x86 busybox-static socat e2fsprogs cpio || exit 1
+{ $python tests/vm.py "$build" "${MACHINE_CYCLES:-10}"; $python tests/vm.py "$build" 2 control; } >"$work/vm"
 say "faults"
 $python tests/faults.py "$build" "${ROUNDS:-40}" >"$work/faults"
 say "flipped bits"
 "$build/tests/sim" rot 1 3 37 >"$work/rot"
 say "fuzzing"
 if command -v clang >/dev/null; then
-    SECONDS_EACH=${FUZZ_SECONDS:-20} make --no-print-directory -s fuzz >"$work/fuzz" 2>/dev/null
+    SECONDS_EACH=${FUZZ_SECONDS:-20} make --no-print-directory -s fuzz afl 2>/dev/null | grep executions= >"$work/fuzz"
 else
     echo "not run: no clang" >"$work/fuzz"
 fi
@@ -47,14 +50,14 @@ cat <<PAGE
 
 Written by \`make scoreboard\` on $(date -u +%Y-%m-%d) at commit $commit, on $(nproc) cores of $cpu, Linux $(uname -r). Figures of the campaign are sums over \`tests/campaign.log\` ($(grep -o 'slice=[0-9]*' tests/campaign.log | sort -u | wc -l | tr -d ' ') slices; \`sh tests/campaign.sh build N\` makes slice N again, byte for byte at its commit, and prints lines that can be appended) and one slice of today.
 
-**The fault model.** The process dies at any instant; the power fails at any instant and of what was not synced anything may be lost, torn at 512 bytes, reordered or replaced by noise; any read, write, sync or truncation fails once or for ever, with EIO or ENOSPC, and a failed sync forgets what it was to keep; any allocation of SQLite's fails; connections break at any byte, requests are repeated, split and late; the clock jumps forwards and backwards; Redis flushes, dies, hangs and lies; callers ask for what is not theirs. **Outside it**: a disk that says it has synced and has not (the positive control shows the loss), rot of data at rest (S16), more than one disk, somebody with root before the next signed head leaves the machine, the block layer below the file system (S3).
+**The fault model.** The process dies at any instant; the power fails at any instant and of what was not synced anything may be lost, torn at 512 bytes, reordered or replaced by noise; any read, write, sync or truncation fails once or for ever, with EIO or ENOSPC, and a failed sync forgets what it was to keep; any allocation of SQLite's fails; connections break at any byte, requests are repeated, split and late; the clock jumps forwards and backwards; Redis flushes, dies, hangs and lies; callers ask for what is not theirs. **Outside it**: a disk that says it has synced and has not (the positive control shows the loss), rot of data at rest that nobody reads (S16), more than one disk, somebody with root before the next signed head leaves the machine, a Redis that says done and did not do it (orders go on all the same).
 
 | | figure | command | result |
 | --- | --- | --- | --- |
 | S1 | crash points tried, second crashes during recovery among them; lost, unexpected, broken | \`build/tests/sim crashes SEED 0 1 4\` | $(sum crashes points) points ($(sum crashes second_crashes) second crashes, $(count crashes) workloads with place, accept, complete, escalation, backup, and migration from schema 1 or 2); failures: $(sum crashes failed) |
-| S3 | the power of a virtual machine cut | QEMU | not run |
+| S3 | the power of a whole machine cut | \`tests/vm.py build 10\` | below, and by hand: $(notes S3) |
 | S5 | operations that failed, once and for ever: I/O; allocations | \`sim faults\`, \`sim memory\` | $(sum faults points) and $(sum memory points) runs; failures: $(($(sum faults failed) + $(sum memory failed))) |
-| S6 | simulated seeds | \`make sim SEED=1 RUNS=1000\` | $(sum run seeds) seeds, $(sum run virtual_hours) virtual hours, $(sum run crashes) crashes, $(sum run disk_faults) disk faults, $(sum run acknowledged) acknowledged deeds; failures: $(sum run failed). Today: $(sed -n 's/.* run .*seeds_per_minute=\([0-9]*\).*virtual_to_real=\([0-9]*\).*/\1 seeds a minute on one core, virtual to real \2 : 1/p' "$work/slice") |
+| S6 | simulated seeds | \`make sim SEED=1 RUNS=1000\` | $(sum run seeds) seeds, $(sum run virtual_hours) virtual hours, $(sum run crashes) crashes, $(sum run disk_faults) disk faults, $(sum run redis_faults) faults of Redis, $(sum run acknowledged) acknowledged deeds; failures: $(sum run failed). Today: $(sed -n 's/.* run .*seeds_per_minute=\([0-9]*\).*virtual_to_real=\([0-9]*\).*/\1 seeds a minute on one core, virtual to real \2 : 1/p' "$work/slice") |
 | S7 | planted bugs caught | \`make mutants\` | $(grep -c 'caught after' "$work/mutants") of $(grep -c '^mutant ' "$work/mutants"); median $(sed -nE 's/.*caught after ([0-9]+) seeds.*/\1/p' "$work/mutants" | sort -n | awk '{a[NR]=$1} END {print a[int((NR+1)/2)]}') seeds, $(sed -nE 's/.*caught after ([0-9]+) cases.*/\1/p' "$work/mutants" | sort -n | awk '{a[NR]=$1} END {print a[int((NR+1)/2)]}') trespassing requests; each below |
 | S9 | the whole suite under ASan and UBSan, with every match held against a full scan; under TSan | \`make asan\`, \`make tsan\` | $(notes S9) |
 | S10 | coverage of the suite | \`make coverage\` | $(notes S10) |
@@ -72,7 +75,15 @@ A library keeps the synced part of each file aside; under load the server is kil
 $(cat "$work/powercut")
 \`\`\`
 
-## S4, S12, S13, S14: the real daemon (\`tests/faults.py build ${ROUNDS:-40}\`)
+## S3: power of a whole machine cut (\`tests/vm.py\`)
+
+paidand in a virtual machine, clients outside; its disk's writes and flushes are logged, and after the kill the disk is made of what was flushed and any part of the rest. \`vm-control\`: flushes count for nothing, and loss must be seen.
+
+\`\`\`
+$(cat "$work/vm")
+\`\`\`
+
+## S4, S12, S13, S14, S17: the real daemon (\`tests/faults.py build ${ROUNDS:-40}\`)
 
 \`\`\`
 $(cat "$work/faults")
@@ -84,7 +95,7 @@ $(cat "$work/faults")
 $(cat "$work/mutants")
 \`\`\`
 
-## S8: fuzzing (\`make fuzz MINUTES=…\`)
+## S8: fuzzing (\`make fuzz MINUTES=…\`, \`make afl MINUTES=…\`)
 
 \`\`\`
 $(cat "$work/fuzz")
@@ -96,10 +107,10 @@ $(cat "$work/fuzz")
 $(cat "$work/rot")
 \`\`\`
 
-Found: the start refuses the database (each row of the state ends with a digest), or integrity_check, the audit chain or an invariant does. Harmless: free space, or what the state does not depend on. One kind can stay silent and is not in this sample: a bit that turns an open order's state into an ended one, which the start then does not load.
+Found: the start refuses the database (each row of the state ends with a digest, and all are read), or integrity_check, the audit chain or an invariant does. Harmless: free space, or what the state does not depend on. By hand, more of them: $(notes S16).
 
-Not measured here: S3 (a virtual machine's power), S17 (a soak of 72 hours).
+Not measured here: 72 hours of soak (S17 above is a slice of it), and a machine whose KVM works for S3: it ran under software emulation.
 PAGE
 } >"$out"
 say "written to $out"
-! grep -qE 'DID NOT HOLD|NOT CAUGHT|FAILED' "$out"
+! grep -qE 'DID NOT HOLD|NOT CAUGHT|FAILED|not apply' "$out"

@@ -7,10 +7,13 @@ PACKAGES := gcc make pkg-config libevent-dev libsqlite3-dev libmsgpack-dev libhi
             libjansson-dev libcsv-dev libssl-dev openssl check redis-server python3-pynvim python3-msgpack patch tzdata
 PROGRAMS := $(BUILD)/paidand $(BUILD)/paidan $(BUILD)/paidan-bench
 MODULES := libevent_core libevent_pthreads libevent_openssl libssl libcrypto sqlite3 msgpack hiredis jansson
-CPPFLAGS += -I. -D_GNU_SOURCE -DPAIDAN_VERSION='"0.1.0"' -D_FORTIFY_SOURCE=2
+CPPFLAGS += -I. -D_GNU_SOURCE -DPAIDAN_VERSION='"0.1.0"' -D_FORTIFY_SOURCE=3
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
         -Wimplicit-fallthrough -Wswitch -Wundef -Wvla -Wcast-align -Wwrite-strings
-override CFLAGS += -std=c11 $(WARN) -fstack-protector-strong -fPIE -pthread
+flag_of = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+HARDEN := -fstack-protector-strong $(call flag_of,-fstack-clash-protection) $(call flag_of,-fcf-protection)
+ZEROED := $(call flag_of,-ftrivial-auto-var-init=zero)
+override CFLAGS += -std=c11 $(WARN) $(HARDEN) -fPIE -pthread
 LDFLAGS += -pie -Wl,-z,relro,-z,now -pthread
 ifdef STRICT
 override CFLAGS += -Werror
@@ -46,6 +49,9 @@ deps: ## install the Debian packages that are missing
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# The edges only: in the engine it costs a sixth of the matches, and nothing of a stranger's is there.
+$(STORE) $(PROTO) $(MAINS): override CFLAGS += $(ZEROED)
 
 $(BUILD)/engine/sift.o: override CFLAGS += -O3 # the one loop that is worth vector instructions
 

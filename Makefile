@@ -4,9 +4,9 @@ CFLAGS ?= -O2 -g
 BUILD ?= build
 SANITIZE ?=
 PACKAGES := gcc make pkg-config libevent-dev libsqlite3-dev libmsgpack-dev libhiredis-dev \
-            libjansson-dev libcsv-dev libssl-dev openssl check redis-server python3-pynvim python3-msgpack patch tzdata
+            libjansson-dev libcsv-dev libssl-dev openssl libjs-leaflet check redis-server python3-pynvim python3-msgpack patch tzdata
 PROGRAMS := $(BUILD)/paidand $(BUILD)/paidan $(BUILD)/paidan-bench
-MODULES := libevent_core libevent_pthreads libevent_openssl libssl libcrypto sqlite3 msgpack hiredis jansson
+MODULES := libevent_core libevent_extra libevent_pthreads libevent_openssl libssl libcrypto sqlite3 msgpack hiredis jansson
 CPPFLAGS += -I. -D_GNU_SOURCE -DPAIDAN_VERSION='"0.1.0"' -D_FORTIFY_SOURCE=3
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
         -Wimplicit-fallthrough -Wswitch -Wundef -Wvla -Wcast-align -Wwrite-strings
@@ -52,6 +52,8 @@ $(BUILD)/%.o: %.c Makefile
 
 # The edges only: in the engine it costs a sixth of the matches, and nothing of a stranger's is there.
 $(STORE) $(PROTO) $(MAINS): override CFLAGS += $(ZEROED)
+
+$(BUILD)/proto/console.o: $(wildcard proto/console/*) conf/huizhou/counties.geojson
 
 $(BUILD)/engine/sift.o: override CFLAGS += -O3 # the one loop that is worth vector instructions
 
@@ -141,7 +143,7 @@ coverage: deps ## lines and branches that the suite goes through
 	-$(MAKE) --no-print-directory check BUILD=build-cov CFLAGS="-O0 -g --coverage" LDFLAGS="-pie -pthread --coverage"
 	@sh tests/coverage.sh build-cov
 
-FUZZ_TARGETS := frame request settings table redis heads
+FUZZ_TARGETS := frame request settings table redis heads http
 FUZZ_SOURCES = $(wildcard engine/*.c store/*.c) $(filter-out proto/main_%,$(wildcard proto/*.c)) tests/fuzz/targets.c
 
 build-fuzz/%: tests/fuzz/entry.c $(FUZZ_SOURCES)

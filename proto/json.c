@@ -58,10 +58,10 @@ static int depth_of(const json_t *value)
     return deepest + 1;
 }
 
-bool json_pack_text(struct pack *pack, const char *text, char why[200])
+bool json_pack_object(struct pack *pack, const char *text, size_t len, char why[200])
 {
     json_error_t error;
-    json_t *value = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
     if (value == NULL || !json_is_object(value) || depth_of(value) > 8) {
         if (value == NULL)
             snprintf(why, 200, "no JSON, line %d column %d: %s", error.line, error.column, error.text);

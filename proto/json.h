@@ -6,8 +6,8 @@
 
 #include "codec.h"
 
-/* Packs one JSON document. False, with the reason, when it is none. */
-bool json_pack_text(struct pack *pack, const char *text, char why[200]);
+/* Packs one JSON object of `len` bytes. False, with the reason, when it is none. */
+bool json_pack_object(struct pack *pack, const char *text, size_t len, char why[200]);
 /* Prints a node as one JSON document and a newline. */
 void json_print(FILE *out, const struct node *node, bool is_pretty);
 

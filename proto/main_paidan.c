@@ -198,7 +198,8 @@ static int run_call(const char *server, int argc, char **argv, bool is_json)
     struct client *client = cli_open(server);
     if (client == NULL)
         return EX_UNAVAILABLE;
-    if (!json_pack_text(client_begin(client, argv[0]), argc == 2 ? argv[1] : "{}", why)) {
+    const char *text = argc == 2 ? argv[1] : "{}";
+    if (!json_pack_object(client_begin(client, argv[0]), text, strlen(text), why)) {
         fprintf(stderr, "{\"code\": \"bad_request\", \"message\": \"%s\"}\n", why);
         client_close(client);
         return 1;

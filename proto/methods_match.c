@@ -149,8 +149,8 @@ static bool run_explain(struct call *call, struct pack *out)
     "{items: [{org, org_name, score, distance_m, start_at, people, parts}], next, misfits?, fitting?}"
 
 const struct method match_methods[] = {
-    {"order.candidates", ROLE_DISPATCHER, "Who fits an open order, best first; 200 at most, 10 when no limit is given.", FOUND_ANSWER, 0, 1, {P_ORDER, P_LIMIT, P_RANK, P_REASONS}, run_candidates, NULL, NULL},
-    {"match.find", ROLE_PLATFORM | ROLE_DISPATCHER, "The same for an order that is not placed. No effect.", FOUND_ANSWER, 0, 2, {P_REGION, P_CATEGORY, P_LAT, P_LON, P_CRS, P_REMOTE, P_SKILLS, P_STARTS_AT, P_ENDS_AT, P_MINUTES, P_HEADCOUNT, P_PEOPLE_MIN, P_PRIORITY, P_GROUPS, P_RISK, P_MAX_DISTANCE_M, P_PERSON, P_LIMIT, P_RANK, P_REASONS}, run_find, NULL, NULL},
+    {"order.candidates", ROLE_DISPATCHER, "Who fits an open order, best first; 200 at most, 10 when no limit is given.", FOUND_ANSWER, METHOD_MATCH, 1, {P_ORDER, P_LIMIT, P_RANK, P_REASONS}, run_candidates, NULL, NULL},
+    {"match.find", ROLE_PLATFORM | ROLE_DISPATCHER, "The same for an order that is not placed. No effect.", FOUND_ANSWER, METHOD_MATCH, 2, {P_REGION, P_CATEGORY, P_LAT, P_LON, P_CRS, P_REMOTE, P_SKILLS, P_STARTS_AT, P_ENDS_AT, P_MINUTES, P_HEADCOUNT, P_PEOPLE_MIN, P_PRIORITY, P_GROUPS, P_RISK, P_MAX_DISTANCE_M, P_PERSON, P_LIMIT, P_RANK, P_REASONS}, run_find, NULL, NULL},
     {"match.explain", ROLE_DISPATCHER | ROLE_ORG, "Why one organisation fits an order, or the first reason why not, with the numbers.", "{fits, misfit?, text?, candidate?, distance_m, reach_m, …}", 0, 2, {P_ORDER, P_ORG}, run_explain, NULL, NULL},
 };
 const int match_method_count = (int)ARRAY_LEN(match_methods);

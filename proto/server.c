@@ -26,6 +26,14 @@ int64_t server_now(void *context)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int64_t server_micros(void *context)
+{
+    struct timespec now;
+    (void)context;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 /* From any thread. */
 static void wake(void *context)
 {
@@ -66,6 +74,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     net_sweep(context);
+    http_sweep(context);
     disk_watch(context);
 }
 
@@ -112,12 +121,27 @@ static void tell_live(void *context, const struct batch *batch)
     live_committed(s->live, batch, s->engine);
 }
 
+static void pack_gauge(struct pack *out, const char *key, const struct gauge *gauge)
+{
+    pack_key(out, key);
+    pack_map(out);
+    pack_key(out, "counts"); /* at most 1, 2, 4, … and above */
+    pack_list(out);
+    for (int i = 0; i < GAUGE_BUCKETS; i++)
+        pack_uint(out, gauge->counts[i]);
+    pack_close(out);
+    pack_key_uint(out, "count", gauge->count);
+    pack_key_uint(out, "sum", gauge->sum);
+    pack_close(out);
+}
+
 static void pack_extra(void *context, struct pack *out)
 {
     struct server *s = context;
     struct store_gauges g = store_gauges(s->store);
     struct live_status live = live_status(s->live);
     pack_key_uint(out, "connections", s->connection_count);
+    pack_key_uint(out, "http_connections", http_connection_count(s));
     pack_key_uint(out, "disk_free_bytes", s->disk_free);
     pack_key_bool(out, "storage_low", s->is_disk_low);
     pack_key(out, "store");
@@ -136,6 +160,14 @@ static void pack_extra(void *context, struct pack *out)
     pack_key_uint(out, "rebuilds", live.rebuilds);
     pack_key_uint(out, "intake_placed", live.placed);
     pack_key_uint(out, "intake_refused", live.refused);
+    pack_close(out);
+    struct turn_counts turn = turn_counts(s->turn);
+    pack_key(out, "gauges");
+    pack_map(out);
+    pack_gauge(out, "turn_us", &s->turn_us);
+    pack_gauge(out, "match_us", &turn.match_us);
+    pack_gauge(out, "commit_us", &g.commit_times);
+    pack_gauge(out, "batch_events", &turn.batch_events);
     pack_close(out);
 }
 
@@ -241,7 +273,7 @@ static int load(struct server *s, struct failure *failure)
     if (store_load(s->store, s->engine, failure) != 0)
         return -1;
     struct turn_ports ports = {.context = s, .now = server_now, .send = net_send,
-                               .backlog = net_backlog, .submit = submit_batch, .ask = ask_store,
+                               .backlog = net_backlog, .micros = server_micros, .submit = submit_batch, .ask = ask_store,
                                .committed = tell_live, .reload = ask_reload, .pack_extra = pack_extra};
     struct turn_settings settings = turn_settings_of(s);
     uint64_t random = 0;
@@ -307,6 +339,19 @@ static bool has_drained(struct server *s)
            server_now(s) - s->stopping_since > DRAIN_MS;
 }
 
+void server_turn_begins(struct server *s)
+{
+    if (s->turn_began_us == 0)
+        s->turn_began_us = server_micros(s);
+}
+
+static void take_time(struct server *s)
+{
+    if (s->turn_began_us != 0)
+        gauge_add(&s->turn_us, (uint64_t)(server_micros(s) - s->turn_began_us));
+    s->turn_began_us = 0;
+}
+
 static void loop(struct server *s)
 {
     while (!has_drained(s)) {
@@ -322,6 +367,8 @@ static void loop(struct server *s)
         if (s->wants_reload)
             reload(s);
         turn_end(s->turn);
+        http_turn_ended(s);
+        take_time(s);
         if (live_wants_slice(s->live))
             live_slice(s->live, s->engine, turn_barrier(s->turn));
     }
@@ -332,6 +379,7 @@ static void close_all(struct server *s)
     net_stop_listening(s);
     if (s->turn != NULL)
         net_close_all(s); /* ends the turn, so before it */
+    http_close(s);
     live_close(s->live);
     store_close(s->store);
     turn_free(s->turn);

@@ -52,6 +52,9 @@ struct server {
     struct turn *turn;
     struct live *live;
     struct intake intake;
+    struct http *http; /* NULL: no listener of HTTP */
+    struct gauge turn_us;
+    int64_t turn_began_us; /* 0: no request of this turn yet */
     struct vault vault;
     struct ssl_ctx_st *tls; /* NULL: no TLS */
     struct identity stranger; /* who shows no token: what open_roles allows */
@@ -64,6 +67,10 @@ struct server {
 };
 
 int64_t server_now(void *server);
+int64_t server_micros(void *server); /* of a clock that only goes forwards */
+
+/* The first request of a turn: from here its time is taken. */
+void server_turn_begins(struct server *server);
 
 /* server_net.c */
 int net_listen(struct server *server, struct failure *failure);
@@ -73,6 +80,17 @@ bool net_owes(const struct server *server); /* answers that are not written yet 
 void net_send(void *server, uint64_t connection, const uint8_t *bytes, size_t len);
 size_t net_backlog(void *server, uint64_t connection);
 void net_sweep(struct server *server); /* once a second: frames that never end */
+
+/* server_http.c, server_gateway.c: `http` of the server is theirs */
+int http_listen(struct server *server, int fd, struct failure *failure); /* takes fd */
+void http_stop_listening(struct server *server);
+void http_sweep(struct server *server);      /* once a second */
+void http_turn_ended(struct server *server); /* after each turn */
+void http_close(struct server *server);
+bool http_owes(const struct server *server);
+uint32_t http_connection_count(const struct server *server);
+void http_send(struct server *server, uint64_t number, const uint8_t *bytes, size_t len);
+size_t http_backlog(const struct server *server, uint64_t number);
 
 /* server_tls.c */
 int tls_open(struct server *server, struct failure *failure);

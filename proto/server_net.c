@@ -112,8 +112,10 @@ void net_send(void *context, uint64_t number, const uint8_t *bytes, size_t len)
         return;
     }
     struct connection *c = find(s, number);
-    if (c == NULL)
-        return; /* it left before its answer came */
+    if (c == NULL) { /* HTTP's, or it left before its answer came */
+        http_send(s, number, bytes, len);
+        return;
+    }
     struct evbuffer *output = bufferevent_get_output(c->bev);
     if (evbuffer_add(output, bytes, len) != 0) { /* no memory: it must not wait for an answer that it will not get */
         c->outstanding = 0;
@@ -132,7 +134,7 @@ void net_send(void *context, uint64_t number, const uint8_t *bytes, size_t len)
 size_t net_backlog(void *context, uint64_t number)
 {
     const struct connection *c = find(context, number);
-    return c != NULL ? evbuffer_get_length(bufferevent_get_output(c->bev)) : 0;
+    return c != NULL ? evbuffer_get_length(bufferevent_get_output(c->bev)) : http_backlog(context, number);
 }
 
 static void refuse_frame(struct connection *c, const char *why)
@@ -175,6 +177,7 @@ static void on_read(struct bufferevent *bev, void *context)
     size_t used = 0;
     const char *why = NULL;
     enum frame_state state = FRAME_PARTIAL;
+    server_turn_begins(c->server);
     while (!c->is_closing && !c->is_paused &&
            (state = frame_scan(&c->scan, bytes + used, len - used, &why)) == FRAME_WHOLE) {
         size_t frame = c->scan.at;
@@ -352,7 +355,7 @@ static int bind_unix(struct server *s, const char *path, struct failure *failure
     return fd;
 }
 
-static int bind_tcp(const char *value, bool is_tls, struct failure *failure)
+static int bind_tcp(const char *kind, const char *value, struct failure *failure)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
     char host[64];
@@ -361,13 +364,13 @@ static int bind_tcp(const char *value, bool is_tls, struct failure *failure)
     long port = colon != NULL ? strtol(colon + 1, &end, 10) : -1;
     size_t len = colon != NULL ? (size_t)(colon - value) : sizeof host;
     if (port < 0 || port > 65535 || end == colon + 1 || *end != '\0' || len >= sizeof host)
-        return failure_set(failure, EX_CONFIG, "listen: must be tcp:127.0.0.1:PORT, not tcp:%s", value);
+        return failure_set(failure, EX_CONFIG, "listen: must be %s:127.0.0.1:PORT, not %s:%s", kind, kind, value);
     snprintf(host, sizeof host, "%.*s", (int)len, value);
     address.sin_port = htons((uint16_t)port);
     if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
         return failure_set(failure, EX_CONFIG, "listen: %s is no IPv4 address", host);
-    if (!is_tls && (ntohl(address.sin_addr.s_addr) >> 24) != 127)
-        return failure_set(failure, EX_CONFIG, "listen: %s is beyond loopback: tcp may not, use tls:%s", host, value);
+    if (strcmp(kind, "tls") != 0 && (ntohl(address.sin_addr.s_addr) >> 24) != 127)
+        return failure_set(failure, EX_CONFIG, "listen: %s is beyond loopback: %s may not, use tls:%s", host, kind, value);
     int one = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0)
@@ -381,7 +384,7 @@ static int bind_tcp(const char *value, bool is_tls, struct failure *failure)
     }
     socklen_t size = sizeof address;
     getsockname(fd, (struct sockaddr *)&address, &size);
-    log_info("listening", "address=%s:%s:%d", is_tls ? "tls" : "tcp", host, ntohs(address.sin_port));
+    log_info("listening", "address=%s:%s:%d", kind, host, ntohs(address.sin_port));
     return fd;
 }
 
@@ -397,9 +400,13 @@ int net_listen(struct server *s, struct failure *failure)
         l->is_tls = strncmp(value, "tls:", 4) == 0;
         if (l->is_tls && s->tls == NULL && tls_open(s, failure) != 0)
             return -1;
-        int fd = l->is_unix ? bind_unix(s, value + 5, failure) : bind_tcp(value + 4, l->is_tls, failure);
-        if (fd < 0)
+        bool is_http = strncmp(value, "http:", 5) == 0;
+        int fd = l->is_unix ? bind_unix(s, value + 5, failure)
+                            : bind_tcp(is_http ? "http" : l->is_tls ? "tls" : "tcp", value + (is_http ? 5 : 4), failure);
+        if (fd < 0 || (is_http && http_listen(s, fd, failure) != 0))
             return -1;
+        if (is_http)
+            continue;
         if (l->is_unix) {
             snprintf(l->path, sizeof l->path, "%s", value + 5);
             log_info("listening", "address=%s", value);
@@ -423,6 +430,7 @@ void net_stop_listening(struct server *s)
             unlink(s->listeners[i].path);
     }
     s->listener_count = 0;
+    http_stop_listening(s);
 }
 
 void net_close_all(struct server *s)
@@ -438,7 +446,7 @@ bool net_owes(const struct server *s)
     for (const struct connection *c = s->connections; c != NULL; c = c->next)
         if (is_owed(c))
             return true;
-    return false;
+    return http_owes(s);
 }
 
 void net_sweep(struct server *s)

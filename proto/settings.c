@@ -47,8 +47,9 @@ static int add_listen(struct settings *s, const char *value, const char *where,
                       struct failure *failure)
 {
     bool is_unix = strncmp(value, "unix:", 5) == 0;
-    if (!is_unix && strncmp(value, "tcp:", 4) != 0 && strncmp(value, "tls:", 4) != 0)
-        return failure_set(failure, EX_CONFIG, "%s: listen: must be unix:PATH, tcp:127.0.0.1:PORT or tls:ADDRESS:PORT, not %s",
+    if (!is_unix && strncmp(value, "tcp:", 4) != 0 && strncmp(value, "tls:", 4) != 0 && strncmp(value, "http:", 5) != 0)
+        return failure_set(failure, EX_CONFIG,
+                    "%s: listen: must be unix:PATH, tcp:127.0.0.1:PORT, http:127.0.0.1:PORT or tls:ADDRESS:PORT, not %s",
                     where, value);
     if (strlen(value) >= (is_unix ? 5 + 108 : SETTING_TEXT_BYTES))
         return failure_set(failure, EX_CONFIG, "%s: listen: the path of a Unix socket has at most 107 bytes",
@@ -151,7 +152,7 @@ const char *settings_key(int index)
 
 void settings_print_help(FILE *out)
 {
-    fprintf(out, "  --listen ADDRESS  unix:PATH, tcp:127.0.0.1:PORT or tls:ADDRESS:PORT; may be given several times\n");
+    fprintf(out, "  --listen ADDRESS  unix:PATH, tcp:127.0.0.1:PORT, http:127.0.0.1:PORT or tls:ADDRESS:PORT; may be given several times\n");
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         const struct setting *t = &table[i];
         if (t->is_text)
@@ -166,7 +167,7 @@ void settings_print_sample(FILE *out)
 {
     fprintf(out, "# paidand.conf: every key with its default. Printed by: paidand --sample\n"
                  "# A line that ends in [reload] may change while the daemon runs (SIGHUP).\n\n"
-                 "# unix:PATH, tcp:127.0.0.1:PORT or tls:ADDRESS:PORT; may stand several times\n"
+                 "# unix:PATH, tcp:127.0.0.1:PORT, http:127.0.0.1:PORT or tls:ADDRESS:PORT; may stand several times\n"
                  "listen = unix:/run/paidan/paidan.sock\n");
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         const struct setting *t = &table[i];

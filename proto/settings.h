@@ -21,7 +21,7 @@ struct settings {
 #undef RTEXT
 #undef NUMBER
 #undef RNUMBER
-    char listen[LISTEN_MAX][SETTING_TEXT_BYTES]; /* unix:PATH or tcp:ADDRESS:PORT */
+    char listen[LISTEN_MAX][SETTING_TEXT_BYTES]; /* unix:PATH, tcp:, http: or tls:ADDRESS:PORT */
     int listen_count;
     uint32_t node, connections_max, questions_max, socket_mode, audit_every_s, requests_per_s, disk_reserve_mib,
         retain_events_days, retain_refs_days, refs_max,

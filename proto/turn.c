@@ -153,7 +153,12 @@ static bool run(struct turn *t, struct call *call)
     pack_reset(&t->pack);
     begin_answer(&t->pack, call->msgid);
     pack_nil(&t->pack);
-    if (!call->method->run(call, &t->pack)) {
+    bool is_timed = (call->method->flags & METHOD_MATCH) != 0 && t->ports.micros != NULL;
+    int64_t began = is_timed ? t->ports.micros(t->ports.context) : 0;
+    bool has_run = call->method->run(call, &t->pack);
+    if (is_timed)
+        gauge_add(&t->counts.match_us, (uint64_t)(t->ports.micros(t->ports.context) - began));
+    if (!has_run) {
         answer_error(t, &t->fresh, call->session->connection, call->msgid, &call->error);
         return false;
     }
@@ -296,6 +301,7 @@ static void submit(struct turn *t)
     t->gathering->number = ++t->last_number;
     t->counts.batches++;
     t->counts.events += t->flying->event_count;
+    gauge_add(&t->counts.batch_events, t->flying->event_count);
     t->ports.submit(t->ports.context, t->flying);
 }
 

@@ -12,6 +12,7 @@
 #include "codec.h"
 #include "engine/engine.h"
 #include "params.h"
+#include "store/gauge.h"
 #include "store/refs.h"
 #include "store/store.h"
 #include "tokens.h"
@@ -24,6 +25,7 @@ struct turn_ports {
     int64_t (*now)(void *context); /* ms since 1970 UTC */
     void (*send)(void *context, uint64_t connection, const uint8_t *bytes, size_t len);
     size_t (*backlog)(void *context, uint64_t connection); /* bytes that it has not read yet */
+    int64_t (*micros)(void *context); /* only to measure with; NULL: nothing is measured */
     void (*submit)(void *context, struct batch *batch);
     void (*ask)(void *context, struct query *query);
     void (*committed)(void *context, const struct batch *batch); /* may tell the world now */
@@ -90,6 +92,7 @@ bool turn_is_idle(const struct turn *turn);
 struct turn_counts {
     uint64_t turns, requests, refused, batches, events, wrong_tokens;
     uint64_t refusals[REFUSAL_COUNT];
+    struct gauge match_us, batch_events;
 } turn_counts(const struct turn *turn);
 
 /* Inside, for the methods. */
@@ -121,6 +124,7 @@ enum method_flags {
     METHOD_WRITE = 1,  /* changes something; takes `ref` */
     METHOD_NEW = 2,    /* new work: refused while draining */
     METHOD_READER = 4, /* answered by the reader thread */
+    METHOD_MATCH = 8,  /* looks for organisations: its time is taken */
 };
 
 #define METHOD_PARAMS_MAX 34

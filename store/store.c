@@ -178,10 +178,11 @@ static void write_batch(struct store *s, struct batch *batch)
     s->submitted = NULL;
     s->committed = batch;
     s->durable = batch->number;
-    s->gauges = (struct store_gauges){.database_bytes = database_bytes,
-                                      .log_bytes = log_bytes,
-                                      .commit_us = took,
-                                      .commits = s->gauges.commits + 1};
+    s->gauges.database_bytes = database_bytes;
+    s->gauges.log_bytes = log_bytes;
+    s->gauges.commit_us = took;
+    s->gauges.commits++;
+    gauge_add(&s->gauges.commit_times, took);
     pthread_cond_signal(&s->done);
     pthread_cond_signal(&s->questions);
     pthread_mutex_unlock(&s->mutex);

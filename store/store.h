@@ -11,6 +11,7 @@
 
 #include "batch.h"
 #include "failure.h"
+#include "gauge.h"
 #include "vault.h"
 
 #define SCHEMA_VERSION 3
@@ -132,6 +133,7 @@ struct collected store_wait(struct store *store);
 /* Sizes for operators: bytes of the database and of its log, microseconds of the last commit. */
 struct store_gauges {
     uint64_t database_bytes, log_bytes, commit_us, commits;
+    struct gauge commit_times; /* in microseconds */
 } store_gauges(struct store *store);
 
 /* Puts a backup in the place of the database of a data directory that no daemon holds. What was there

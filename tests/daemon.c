@@ -78,6 +78,9 @@ static void read_port(struct daemon *d)
         const char *at = strstr(line, "address=tcp:");
         if (at != NULL)
             snprintf(d->tcp, sizeof d->tcp, "%.*s", (int)strcspn(at + 8, " \n"), at + 8);
+        at = strstr(line, "address=http:");
+        if (at != NULL)
+            snprintf(d->http, sizeof d->http, "%.*s", (int)strcspn(at + 8, " \n"), at + 8);
         at = strstr(line, "address=tls:");
         if (at != NULL)
             snprintf(d->tls, sizeof d->tls, "%.*s", (int)strcspn(at + 8, " \n"), at + 8);
@@ -174,7 +177,7 @@ const struct node *daemon_call(struct daemon *d, const char *method, const char 
     char why[200];
     const struct node *error = NULL;
     struct pack *pack = client_begin(d->client, method);
-    ck_assert_msg(json_pack_text(pack, json, why), "%s", why);
+    ck_assert_msg(json_pack_object(pack, json, strlen(json), why), "%s", why);
     const struct node *result = client_call(d->client, &error);
     last_error = error;
     ck_assert_msg(result != NULL || error != NULL, "%s: the connection was lost", method);

@@ -9,7 +9,7 @@
 #include "world.h"
 
 struct daemon {
-    char directory[64], address[100], tcp[64], tls[64];
+    char directory[64], address[100], tcp[64], tls[64], http[64];
     pid_t pid;
     struct client *client;
 };

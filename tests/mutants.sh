@@ -8,7 +8,7 @@ build=$1
 seeds=${2:-1000}
 [ $# -gt 2 ] && shift 2 || { shift $#; set -- $(cd tests/mutants && ls ./*.patch | sed 's|^./||; s|.patch$||'); }
 flags="-std=c11 -O2 -fPIE -pthread -I. -D_GNU_SOURCE -DPAIDAN_VERSION=\"0.1.0\""
-libs="$(pkg-config --libs libevent_core libevent_pthreads libevent_openssl libssl libcrypto sqlite3 msgpack hiredis jansson) -lcsv -lm"
+libs="$(pkg-config --libs libevent_core libevent_extra libevent_pthreads libevent_openssl libssl libcrypto sqlite3 msgpack hiredis jansson) -lcsv -lm"
 missed=0
 for name in "$@"; do
     patch=tests/mutants/$name.patch

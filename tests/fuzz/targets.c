@@ -8,8 +8,10 @@
 
 #include "engine/pool.h"
 #include "proto/frame.h"
+#include "proto/json.h"
 #include "proto/settings.h"
 #include "proto/table.h"
+#include "proto/texts.h"
 #include "proto/turn.h"
 #include "store/chain.h"
 #include "store/live_inside.h"
@@ -133,21 +135,12 @@ static void close_desk(struct desk *d)
     engine_free(d->engine);
 }
 
-/* From the frame to the dispatcher and the engine behind it; the state lives on for some requests. */
-int fuzz_request(const uint8_t *bytes, size_t len)
+static struct desk desk;
+
+/* Its turns, until what was asked is answered; the state lives on for some requests. */
+static void end_turns(void)
 {
-    static struct desk desk;
     static int used;
-    if (desk.turn == NULL)
-        open_desk(&desk);
-    for (size_t at = 0; at < len;) {
-        struct frame_scan scan = {.at = 0};
-        const char *why = NULL;
-        if (frame_scan(&scan, bytes + at, len - at, &why) != FRAME_WHOLE)
-            break;
-        turn_request(desk.turn, desk.session, bytes + at, scan.at);
-        at += scan.at;
-    }
     for (int i = 0; i < 4; i++) {
         turn_end(desk.turn);
         struct collected c = {.committed = desk.submitted, .answered = desk.asked};
@@ -161,6 +154,68 @@ int fuzz_request(const uint8_t *bytes, size_t len)
         desk.turn = NULL;
         used = 0;
     }
+}
+
+/* From the frame to the dispatcher and the engine behind it. */
+int fuzz_request(const uint8_t *bytes, size_t len)
+{
+    if (desk.turn == NULL)
+        open_desk(&desk);
+    for (size_t at = 0; at < len;) {
+        struct frame_scan scan = {.at = 0};
+        const char *why = NULL;
+        if (frame_scan(&scan, bytes + at, len - at, &why) != FRAME_WHOLE)
+            break;
+        turn_request(desk.turn, desk.session, bytes + at, scan.at);
+        at += scan.at;
+    }
+    end_turns();
+    return 0;
+}
+
+static void begin_http(struct pack *pack, const char *method, size_t len)
+{
+    pack_reset(pack);
+    pack_fixed_list(pack, 4);
+    pack_int(pack, 0);
+    pack_int(pack, 1);
+    pack_text_n(pack, method, len);
+    pack_fixed_list(pack, 1);
+}
+
+static void request_http(const struct pack *pack)
+{
+    struct frame_scan scan = {.at = 0};
+    const char *why = NULL;
+    if (frame_scan(&scan, pack->bytes, pack->len, &why) == FRAME_WHOLE)
+        must(turn_request(desk.turn, desk.session, pack->bytes, pack->len));
+}
+
+/* What the gateway makes of a method's name and a body, a line each; and of the body as a query's value. */
+int fuzz_http(const uint8_t *bytes, size_t len)
+{
+    const uint8_t *line = memchr(bytes, '\n', len);
+    size_t name = line != NULL ? (size_t)(line - bytes) : len;
+    struct pack pack = {.bytes = NULL};
+    struct error error;
+    char why[200];
+    char value[200];
+    if (desk.turn == NULL)
+        open_desk(&desk);
+    const char *body = line != NULL ? (const char *)line + 1 : "{}";
+    size_t body_len = line != NULL ? len - name - 1 : 2;
+    begin_http(&pack, (const char *)bytes, name);
+    if (json_pack_object(&pack, body, body_len, why))
+        request_http(&pack);
+    snprintf(value, sizeof value, "%.*s", (int)(body_len < 199 ? body_len : 199), body);
+    begin_http(&pack, "event.subscribe", 15);
+    pack_map(&pack);
+    bool is_good = texts_pack_param(&pack, "after", value, &error) && texts_pack_param(&pack, "kind", value, &error);
+    pack_close(&pack);
+    if (is_good)
+        request_http(&pack);
+    pack_fini(&pack);
+    end_turns();
     return 0;
 }
 

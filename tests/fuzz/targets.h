@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FUZZ_TARGETS TARGET(frame) TARGET(request) TARGET(settings) TARGET(table) TARGET(redis) TARGET(heads)
+#define FUZZ_TARGETS TARGET(frame) TARGET(request) TARGET(settings) TARGET(table) TARGET(redis) TARGET(heads) TARGET(http)
 
 #define TARGET(name) int fuzz_##name(const uint8_t *bytes, size_t len);
 FUZZ_TARGETS

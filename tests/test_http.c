@@ -1,0 +1,408 @@
+/* HTTP: requests of a whole life, refusals with their status, events that resume, what operators read. */
+#include <arpa/inet.h>
+#include <jansson.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon.h"
+#include "proto/openapi.h"
+#include "proto/turn.h"
+
+struct reply {
+    int status;
+    char *all, *body; /* all: from the status line on; owned */
+    json_t *json;     /* of the body; NULL when it is none */
+};
+
+static struct daemon start(const char *open_roles)
+{
+    return daemon_start((const char *const[]){"--listen", "http:127.0.0.1:0", "--open-roles", open_roles, NULL});
+}
+
+static int connect_http(const struct daemon *d)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(strrchr(d->http, ':') + 1)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval patience = {.tv_sec = 20};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static void send_all(int fd, const char *text)
+{
+    ck_assert_int_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+/* Reads until the other side closes, or `until` has come. */
+static char *read_until(int fd, const char *until)
+{
+    size_t room = 1 << 20, len = 0;
+    char *text = calloc(1, room);
+    ssize_t got = 0;
+    while ((got = recv(fd, text + len, room - len - 1, 0)) > 0) {
+        len += (size_t)got;
+        if (until != NULL && strstr(text, until) != NULL)
+            break;
+        ck_assert_uint_lt(len, room - 1);
+    }
+    return text;
+}
+
+static struct reply ask_as(const struct daemon *d, const char *verb, const char *path, const char *headers,
+                           const char *token, const char *body)
+{
+    char *request = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&request, &len);
+    int fd = connect_http(d);
+    fprintf(out, "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n%s", verb, path, headers);
+    if (token != NULL)
+        fprintf(out, "Authorization: Bearer %s\r\n", token);
+    if (body != NULL)
+        fprintf(out, "Content-Length: %zu\r\n", strlen(body));
+    fprintf(out, "\r\n%s", body != NULL ? body : "");
+    fclose(out);
+    send_all(fd, request);
+    free(request);
+    struct reply r = {.all = read_until(fd, NULL)};
+    close(fd);
+    ck_assert_msg(sscanf(r.all, "HTTP/1.%*d %d", &r.status) == 1, "%s %s: %.100s", verb, path, r.all);
+    r.body = strstr(r.all, "\r\n\r\n");
+    r.body = r.body != NULL ? r.body + 4 : r.all + strlen(r.all);
+    r.json = json_loads(r.body, 0, NULL);
+    return r;
+}
+
+static struct reply ask(const struct daemon *d, const char *method, const char *token, const char *body)
+{
+    char path[80];
+    snprintf(path, sizeof path, "/rpc/%s", method);
+    return ask_as(d, "POST", path, "Content-Type: application/json\r\n", token, body);
+}
+
+static struct reply get(const struct daemon *d, const char *path, const char *token)
+{
+    return ask_as(d, "GET", path, "", token, NULL);
+}
+
+static void done(struct reply *r)
+{
+    json_decref(r->json);
+    free(r->all);
+}
+
+/* A number of the answer to a request that must succeed. */
+static json_int_t number(const struct daemon *d, const char *method, const char *token, const char *body, const char *key)
+{
+    struct reply r = ask(d, method, token, body);
+    ck_assert_msg(r.status == 200, "%s: %s", method, r.all);
+    json_int_t found = json_integer_value(json_object_get(r.json, key));
+    done(&r);
+    return found;
+}
+
+static void refused(struct reply r, int status, const char *code, const char *field)
+{
+    const json_t *error = json_object_get(r.json, "error");
+    ck_assert_msg(r.status == status, "%s", r.all);
+    ck_assert_str_eq(json_string_value(json_object_get(error, "code")), code);
+    ck_assert_ptr_nonnull(json_string_value(json_object_get(error, "message")));
+    if (field != NULL)
+        ck_assert_str_eq(json_string_value(json_object_get(error, "field")), field);
+    done(&r);
+}
+
+static void add_token(struct daemon *d, const char *json, char token[120])
+{
+    const struct node *result = daemon_call(d, "token.add", json);
+    ck_assert_ptr_nonnull(result);
+    snprintf(token, 120, "%s", member(result, "token"));
+}
+
+static void put_org(struct daemon *d)
+{
+    daemon_number(d, "org.put", "{\"id\":7,\"region\":441302001001,\"lat\":23.0861,\"lon\":114.4132,"
+                                "\"skills\":[\"legal_aid\"],\"capacity\":5,\"name\":\"七队\"}", "org");
+}
+
+START_TEST(an_order_goes_its_whole_way)
+{
+    struct daemon d = start("");
+    char platform[120], dispatcher[120], org[120], body[200];
+    put_org(&d);
+    add_token(&d, "{\"token_id\":\"platform\",\"roles\":\"platform\"}", platform);
+    add_token(&d, "{\"token_id\":\"desk\",\"roles\":\"dispatcher\",\"region\":441302001001}", dispatcher);
+    add_token(&d, "{\"token_id\":\"team\",\"roles\":\"org\",\"org\":7}", org);
+    json_int_t order = number(&d, "order.place", platform,
+                              "{\"ref\":\"a\",\"region\":441302001001,\"category\":\"legal_aid\",\"contact\":{\"name\":\"王\"}}", "order");
+    ck_assert_int_eq(number(&d, "order.place", platform, "{\"ref\":\"a\",\"region\":441302001001,\"category\":\"legal_aid\","
+                                                         "\"contact\":{\"name\":\"王\"}}", "order"), order);
+    snprintf(body, sizeof body, "{\"order\":%lld,\"orgs\":[7]}", (long long)order);
+    struct reply r = ask(&d, "order.dispatch", dispatcher, body);
+    ck_assert_msg(r.status == 200, "%s", r.all);
+    json_int_t offer = json_integer_value(json_object_get(json_array_get(json_object_get(r.json, "offers"), 0), "offer"));
+    done(&r);
+    snprintf(body, sizeof body, "{\"offer\":%lld}", (long long)offer);
+    ck_assert_int_eq(number(&d, "offer.accept", org, body, "order"), order);
+    number(&d, "service.start", org, body, "order");
+    snprintf(body, sizeof body, "{\"offer\":%lld,\"records\":[{\"volunteer\":3,\"minutes\":60}]}", (long long)offer);
+    number(&d, "service.complete", org, body, "order");
+    snprintf(body, sizeof body, "{\"order\":%lld,\"stars\":5}", (long long)order);
+    number(&d, "order.rate", platform, body, "order");
+    r = get(&d, "/rpc/order.get", platform);
+    refused(r, 404, "not_found", "path"); /* reading by GET is not there: caches would keep it */
+    snprintf(body, sizeof body, "{\"order\":%lld}", (long long)order);
+    r = ask(&d, "order.get", platform, body);
+    ck_assert_str_eq(json_string_value(json_object_get(r.json, "state")), "closed");
+    done(&r);
+    daemon_end(&d);
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_said_with_its_status)
+{
+    struct daemon d = start("");
+    char desk[120], huge[200];
+    add_token(&d, "{\"token_id\":\"desk\",\"roles\":\"dispatcher\",\"region\":441302001001}", desk);
+    refused(ask(&d, "order.list", NULL, "{}"), 401, "unauthenticated", NULL);
+    refused(ask(&d, "order.list", "desk.0000", "{}"), 401, "unauthenticated", "token");
+    refused(ask(&d, "order.list", desk, "{\"region\":441303}"), 403, "forbidden", "region");
+    refused(ask(&d, "token.list", desk, "{}"), 403, "forbidden", NULL);
+    refused(ask(&d, "order.get", desk, "{\"order\":99}"), 404, "not_found", "order");
+    refused(ask(&d, "order.fly", desk, "{}"), 404, "unknown_method", "method");
+    refused(ask(&d, "event.subscribe", desk, "{}"), 404, "unknown_method", "method");
+    refused(ask(&d, "order.get", desk, "{\"order\":1,\"colour\":2}"), 400, "unknown_field", "colour");
+    refused(ask(&d, "order.get", desk, "{}"), 400, "missing_field", "order");
+    refused(ask(&d, "order.get", desk, "{\"order\":\"one\"}"), 400, "bad_type", "order");
+    refused(ask(&d, "order.get", desk, "{\"order\":"), 400, "bad_request", "body");
+    refused(ask(&d, "order.get", desk, "[1]"), 400, "bad_request", "body");
+    refused(ask(&d, "order.get", desk, "{\"order\":1}{}"), 400, "bad_request", "body");
+    refused(ask(&d, "order.get", desk, "{\"order\":[[[[[[[[[[1]]]]]]]]]]}"), 400, "bad_request", "body");
+    refused(ask_as(&d, "POST", "/rpc/order.get", "Content-Type: text/plain\r\n", desk, "{\"order\":1}"), 400, "bad_request", "Content-Type");
+    refused(ask_as(&d, "POST", "/elsewhere", "Content-Type: application/json\r\n", desk, "{}"), 404, "unknown_method", "path");
+    refused(get(&d, "/nothing", desk), 404, "not_found", "path");
+    refused(get(&d, "/events?after=x", desk), 400, "bad_type", "after");
+    refused(get(&d, "/events?colour=1", desk), 400, "unknown_field", "colour");
+    struct reply r = ask_as(&d, "DELETE", "/", "", NULL, NULL);
+    ck_assert_int_eq(r.status, 501);
+    done(&r);
+    char *body = malloc(2 << 20);
+    memset(body, ' ', 2 << 20);
+    body[(2 << 20) - 1] = '\0';
+    int fd = connect_http(&d); /* a body beyond the bound is not waited for */
+    snprintf(huge, sizeof huge, "POST /rpc/server.info HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 2 << 20);
+    send_all(fd, huge);
+    r.all = read_until(fd, "\r\n\r\n");
+    ck_assert_ptr_nonnull(strstr(r.all, " 413 "));
+    free(r.all);
+    free(body);
+    close(fd);
+    ck_assert_int_eq(number(&d, "server.info", NULL, "{}", "protocol"), 1); /* and it goes on */
+    daemon_end(&d);
+}
+END_TEST
+
+/* Strangers with roles are let in by the name of this machine only: a page that makes its own name lead
+ * here gets nothing. */
+START_TEST(a_foreign_name_gets_no_open_roles)
+{
+    struct daemon d = start("all");
+    struct reply r = ask(&d, "order.list", NULL, "{}");
+    ck_assert_int_eq(r.status, 200);
+    done(&r);
+    int fd = connect_http(&d);
+    send_all(fd, "POST /rpc/order.list HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\nContent-Type: application/json\r\n"
+                 "Content-Length: 2\r\n\r\n{}");
+    char *text = read_until(fd, NULL);
+    ck_assert_ptr_nonnull(strstr(text, " 401 "));
+    free(text);
+    close(fd);
+    daemon_end(&d);
+}
+END_TEST
+
+static int follow(const struct daemon *d, const char *query, const char *last, const char *token)
+{
+    char request[400];
+    int fd = connect_http(d);
+    snprintf(request, sizeof request, "GET /events%s HTTP/1.1\r\nHost: x\r\n%s%s\r\nAuthorization: Bearer %s\r\n\r\n", query,
+             last != NULL ? "Last-Event-ID: " : "X-None: ", last != NULL ? last : "1", token);
+    send_all(fd, request);
+    return fd;
+}
+
+START_TEST(events_are_told_and_go_on_where_they_broke_off)
+{
+    struct daemon d = start("");
+    char platform[120], org[120];
+    put_org(&d);
+    add_token(&d, "{\"token_id\":\"platform\",\"roles\":\"platform\"}", platform);
+    daemon_number(&d, "org.put", "{\"id\":9,\"region\":441302001001,\"lat\":23.0861,\"lon\":114.4132,\"skills\":[\"emergency_rescue\"]}", "org");
+    add_token(&d, "{\"token_id\":\"team\",\"roles\":\"org\",\"org\":9}", org);
+    int fd = follow(&d, "?after=0", NULL, platform);
+    char *text = read_until(fd, "event: org_put");
+    ck_assert_ptr_nonnull(strstr(text, "Content-Type: text/event-stream"));
+    free(text);
+    number(&d, "order.place", platform, "{\"ref\":\"a\",\"region\":441302001001,\"category\":\"legal_aid\"}", "order");
+    text = read_until(fd, "\"order\": 1");
+    ck_assert_ptr_nonnull(strstr(text, "event: placed\ndata: {"));
+    ck_assert_ptr_nonnull(strstr(text, "id: "));
+    free(text);
+    close(fd);
+    number(&d, "order.place", platform, "{\"ref\":\"b\",\"region\":441302001001,\"category\":\"legal_aid\"}", "order");
+    fd = follow(&d, "?after=0", "2", platform); /* what a browser sends when it comes back */
+    text = read_until(fd, "\"order\": 2");
+    ck_assert_ptr_null(strstr(text, "id: 1\n"));
+    ck_assert_ptr_null(strstr(text, "id: 2\n"));
+    ck_assert_ptr_nonnull(strstr(text, "id: 3\n"));
+    free(text);
+    close(fd);
+    fd = follow(&d, "?after=0", NULL, org); /* whose orders these are not */
+    number(&d, "order.place", platform, "{\"ref\":\"c\",\"region\":441302001001,\"category\":\"legal_aid\"}", "order");
+    struct timeval patience = {.tv_sec = 1};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    text = read_until(fd, "event: placed");
+    ck_assert_ptr_null(strstr(text, "event: placed"));
+    free(text);
+    close(fd);
+    fd = follow(&d, "", NULL, "team.wrong");
+    text = read_until(fd, "unauthenticated");
+    ck_assert_ptr_nonnull(strstr(text, " 401 "));
+    free(text);
+    close(fd);
+    daemon_end(&d); /* with streams open it ends all the same */
+}
+END_TEST
+
+START_TEST(operators_read_metrics_and_health)
+{
+    struct daemon d = start("");
+    char operator[120], platform[120];
+    add_token(&d, "{\"token_id\":\"ops\",\"roles\":\"operator\"}", operator);
+    add_token(&d, "{\"token_id\":\"platform\",\"roles\":\"platform\"}", platform);
+    number(&d, "order.place", platform, "{\"ref\":\"a\",\"region\":441302001001,\"category\":\"legal_aid\"}", "order");
+    number(&d, "match.find", platform, "{\"region\":441302001001,\"category\":\"legal_aid\"}", "found");
+    struct reply r = get(&d, "/healthz", NULL);
+    ck_assert_str_eq(r.body, "ok\n");
+    done(&r);
+    r = get(&d, "/readyz", NULL);
+    ck_assert_int_eq(r.status, 200);
+    done(&r);
+    refused(get(&d, "/metrics", NULL), 401, "unauthenticated", NULL);
+    refused(get(&d, "/metrics", platform), 403, "forbidden", NULL);
+    r = get(&d, "/metrics", operator);
+    ck_assert_int_eq(r.status, 200);
+    static const char *const lines[] = {"\npaidan_orders_open 1\n", "\npaidan_match_seconds_count 1\n", "\npaidan_live_up 1\n",
+                                        "\npaidan_refused_total{code=\"unauthenticated\"} 1\n", "# TYPE paidan_commit_seconds histogram\n"};
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+        ck_assert_msg(strstr(r.body, lines[i]) != NULL, "%s is not in %s", lines[i], r.body);
+    long long before = 0, count = 0; /* each bucket holds all below it */
+    for (const char *at = strstr(r.body, "paidan_commit_seconds_bucket"); at != NULL; at = strstr(at + 1, "paidan_commit_seconds_bucket")) {
+        long long now = atoll(strchr(at, '}') + 1);
+        ck_assert_int_ge(now, before);
+        before = now;
+    }
+    ck_assert_int_eq(sscanf(strstr(r.body, "paidan_commit_seconds_count"), "paidan_commit_seconds_count %lld", &count), 1);
+    ck_assert_int_eq(before, count);
+    ck_assert_int_gt(count, 0);
+    done(&r);
+    daemon_end(&d);
+}
+END_TEST
+
+START_TEST(openapi_describes_every_method)
+{
+    char *text = openapi_text();
+    json_t *document = json_loads(text, 0, NULL);
+    const json_t *paths = json_object_get(document, "paths");
+    char path[80];
+    ck_assert_str_eq(json_string_value(json_object_get(document, "openapi")), "3.1.0");
+    ck_assert_ptr_nonnull(json_object_get(json_object_get(document, "components"), "securitySchemes"));
+    ck_assert_ptr_nonnull(json_object_get(paths, "/events"));
+    for (int t = 0; t < method_table_count; t++) {
+        for (int i = 0; i < method_count(t); i++) {
+            const struct method *m = &method_tables[t][i];
+            snprintf(path, sizeof path, "/rpc/%s", m->name);
+            const json_t *post = json_object_get(json_object_get(paths, path), "post");
+            bool is_over_http = strcmp(m->name, "session.hello") != 0 && strcmp(m->name, "event.subscribe") != 0;
+            ck_assert_msg((post != NULL) == is_over_http, "%s", path);
+            if (post == NULL)
+                continue;
+            const json_t *schema = json_object_get(json_object_get(json_object_get(json_object_get(json_object_get(
+                post, "requestBody"), "content"), "application/json"), "schema"), "properties");
+            ck_assert_int_eq((int)json_object_size(schema), method_param_count(m));
+        }
+    }
+    json_decref(document);
+    free(text);
+}
+END_TEST
+
+/* Clients that go before their answer, hold connections, and send no whole head. */
+START_TEST(clients_that_leave_or_dawdle_cost_nothing)
+{
+    struct daemon d = start("all");
+    static const char place[] = "POST /rpc/order.place HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                                "Content-Length: 58\r\n\r\n{\"ref\":\"%03d\",\"region\":441302001001,\"category\":\"legal_aid\"}";
+    int idle[50];
+    for (int i = 0; i < 50; i++) {
+        idle[i] = connect_http(&d);
+        send_all(idle[i], "GET /heal");
+    }
+    for (int i = 0; i < 100; i++) {
+        char request[300];
+        snprintf(request, sizeof request, place, i);
+        int fd = connect_http(&d);
+        send_all(fd, request);
+        close(fd);
+    }
+    ck_assert_int_eq(number(&d, "server.info", NULL, "{}", "protocol"), 1);
+    int64_t held = 0;
+    for (int i = 0; i < 100; i++) { /* all are given back */
+        held = member_number(daemon_call(&d, "server.stats", "{}"), "http_connections");
+        if (held <= 51)
+            break;
+        usleep(100000);
+    }
+    ck_assert_int_le(held, 51);
+    for (int i = 0; i < 50; i++)
+        close(idle[i]);
+    daemon_end(&d);
+}
+END_TEST
+
+START_TEST(http_stays_on_loopback)
+{
+    char said[2000];
+    ck_assert_int_eq(daemon_run((const char *const[]){"--check", "--listen", "http:0.0.0.0:1", NULL}, said, sizeof said), 0);
+    struct daemon d = start("");
+    ck_assert_int_ne(daemon_run((const char *const[]){"--data", "/tmp/paidan-no", "--listen", "http:0.0.0.0:0", "--regions",
+                                                      "conf/huizhou/regions.csv", "--codes", "conf/huizhou", NULL}, said, sizeof said), 0);
+    ck_assert_ptr_nonnull(strstr(said, "beyond loopback"));
+    remove_directory("/tmp/paidan-no");
+    daemon_end(&d);
+}
+END_TEST
+
+Suite *suite_http(void);
+Suite *suite_http(void)
+{
+    Suite *s = suite_create("http");
+    TCase *t = tcase_create("http");
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, an_order_goes_its_whole_way);
+    tcase_add_test(t, what_is_wrong_is_said_with_its_status);
+    tcase_add_test(t, a_foreign_name_gets_no_open_roles);
+    tcase_add_test(t, events_are_told_and_go_on_where_they_broke_off);
+    tcase_add_test(t, operators_read_metrics_and_health);
+    tcase_add_test(t, openapi_describes_every_method);
+    tcase_add_test(t, clients_that_leave_or_dawdle_cost_nothing);
+    tcase_add_test(t, http_stays_on_loopback);
+    suite_add_tcase(s, t);
+    return s;
+}

@@ -5,6 +5,7 @@ BUILD ?= build
 SANITIZE ?=
 PACKAGES := gcc make pkg-config libevent-dev libsqlite3-dev libmsgpack-dev libhiredis-dev \
             libjansson-dev libcsv-dev libssl-dev openssl libjs-leaflet check redis-server python3-pynvim python3-msgpack patch tzdata
+BROWSER_PACKAGES := chromium chromium-driver python3-selenium fonts-noto-cjk # the console is tested in a real one
 PROGRAMS := $(BUILD)/paidand $(BUILD)/paidan $(BUILD)/paidan-bench
 MODULES := libevent_core libevent_extra libevent_pthreads libevent_openssl libssl libcrypto sqlite3 msgpack hiredis jansson
 CPPFLAGS += -I. -D_GNU_SOURCE -DPAIDAN_VERSION='"0.1.0"' -D_FORTIFY_SOURCE=3
@@ -90,6 +91,7 @@ demo: all ## the same, then stop
 	@sh tests/demo.sh $(BUILD)
 
 test: all ## build and run every test
+	@sh tests/deps.sh $(BROWSER_PACKAGES)
 	@$(MAKE) --no-print-directory check
 
 check: programs testbin
@@ -97,9 +99,11 @@ check: programs testbin
 	BUILD=$(BUILD) $(BUILD)/tests/run
 
 asan: deps ## the whole suite under AddressSanitizer and UBSan, each match held against a full scan
+	@sh tests/deps.sh $(BROWSER_PACKAGES)
 	$(MAKE) check BUILD=build-asan SANITIZE=address,undefined
 
 tsan: deps ## the whole suite under ThreadSanitizer
+	@sh tests/deps.sh $(BROWSER_PACKAGES)
 	$(MAKE) check BUILD=build-tsan SANITIZE=thread
 
 clang: ## build everything with clang, warnings as errors

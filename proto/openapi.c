@@ -90,8 +90,8 @@ char *openapi_text(void)
     for (int t = 0; t < method_table_count; t++) {
         for (int i = 0; i < method_count(t); i++) {
             const struct method *m = &method_tables[t][i];
-            if (strcmp(m->name, "event.subscribe") == 0 || strcmp(m->name, "session.hello") == 0)
-                continue; /* over HTTP these are /events and the Authorization header */
+            if (strcmp(m->name, "event.subscribe") == 0)
+                continue; /* over HTTP this is /events */
             snprintf(path, sizeof path, "/rpc/%s", m->name);
             json_object_set_new(paths, path, path_of(m));
         }

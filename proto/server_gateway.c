@@ -171,6 +171,8 @@ static void call_free(struct http_call *call)
 
 void gateway_client_left(struct http_call *call)
 {
+    if (call->req != NULL && evhttp_request_get_connection(call->req) == NULL)
+        evhttp_request_free(call->req); /* libevent leaves it to us when the line breaks before the answer */
     call->req = NULL;
     call->is_done = true;
 }
@@ -372,8 +374,8 @@ static void post_rpc(struct http *h, struct evhttp_request *req, const char *met
         refuse(req, REFUSAL_BAD_REQUEST, "Content-Type", "it must be application/json");
         return;
     }
-    if (strcmp(method, "event.subscribe") == 0 || strcmp(method, "session.hello") == 0) {
-        refuse(req, REFUSAL_UNKNOWN_METHOD, "method", "over HTTP these are GET /events and the Authorization header");
+    if (strcmp(method, "event.subscribe") == 0) {
+        refuse(req, REFUSAL_UNKNOWN_METHOD, "method", "over HTTP this is GET /events");
         return;
     }
     begin_request(&pack, MSGID_REQUEST, method);

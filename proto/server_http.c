@@ -55,8 +55,7 @@ static struct bufferevent *make_bufferevent(struct event_base *base, void *conte
 static void forget(struct http_connection *c)
 {
     struct http *h = c->http;
-    if (c->call != NULL)
-        gateway_client_left(c->call);
+    must(c->call == NULL); /* on_close() came first */
     if (c->prev != NULL)
         c->prev->next = c->next;
     else
@@ -83,7 +82,7 @@ static void on_close(struct evhttp_connection *connection, void *context)
     struct http_connection *c = context;
     (void)connection;
     if (c->call != NULL)
-        gateway_client_left(c->call); /* the request is libevent's, and goes with the connection */
+        gateway_client_left(c->call);
     c->call = NULL;
 }
 

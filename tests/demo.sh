@@ -18,8 +18,8 @@ say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 p() { printf '$ paidan %s\n' "$*"; "$build/paidan" --server "unix:$sock" "$@"; }
 number() { sed -E "s/.*\"$1\": ?([0-9]+).*/\\1/"; }
 
-say "Starting paidand: SQLite in $dir/data, live queues in memory, a Unix socket and loopback TCP"
-"$build/paidand" --data "$dir/data" --listen "unix:$sock" --listen tcp:127.0.0.1:0 \
+say "Starting paidand: SQLite in $dir/data, live queues in memory; a Unix socket, loopback TCP, and HTTP with the console"
+"$build/paidand" --data "$dir/data" --listen "unix:$sock" --listen tcp:127.0.0.1:0 --listen http:127.0.0.1:0 \
     --regions conf/huizhou/regions.csv --codes conf/huizhou --log "$dir/log" &
 pid=$!
 for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
@@ -61,13 +61,27 @@ say "评单 The resident gives five stars, and the order is closed"
 p order rate "$order" 5
 p order history "$order"
 
+say "A day's orders of Huizhou, GENERATED DATA 生成数据, wait for their dispatchers"
+"$build/paidan-bench" generate orders --count 400 >"$dir/orders.csv"
+p import orders "$dir/orders.csv"
+
+token() { "$build/paidan" --server "unix:$sock" --json token add "$@" | sed -E 's/.*"token": ?"([^"]+)".*/\1/'; }
+http=$(sed -nE 's/.*address=(http:)(127\.0\.0\.1:[0-9]+).*/\1\/\/\2/p' "$dir/log")
+
+say "控制台 The console: open $http and enter with one of these tokens"
+cat <<EOF
+  派单员 dispatcher of 惠城区    $(token desk --roles dispatcher --region 441302)
+  组织 organisation $best       $(token team --roles org --org "$best")
+  督导 supervisor of 惠州市      $(token board --roles supervisor --region 4413)
+EOF
+
 say "What to try next"
 cat <<EOF
   export PAIDAN_SERVER=unix:$sock        (or $port, which wants a token: paidan token add NAME --roles platform)
   $build/paidan order place --region 441302001001 --category legal_aid --mode auto
   $build/paidan queue 4413
   $build/paidan watch
-  $build/paidan-bench generate orders > orders.csv && $build/paidan import orders orders.csv
+  curl $http/openapi.json
   $build/paidan --help; proto/PROTOCOL.md has every method
 EOF
 [ "$serve" = serve ] || exit 0

@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""The console in a real Chromium, against a real daemon: a dispatcher, an organisation and a supervisor carry
+orders through three windows; then five thousand orders wait.
+
+usage: browser.py BUILD life|queue [PICTURES]; prints one line, and exit code 1 with what was on the page when
+something did not hold. Pictures of the pages go to PICTURES (BUILD/pictures)."""
+import os, shutil, subprocess, sys, tempfile, time
+
+import msgpack
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from powercut import Line
+
+BUILD, WHAT = sys.argv[1], sys.argv[2]
+PICTURES = sys.argv[3] if len(sys.argv) > 3 else os.path.join(BUILD, "pictures")
+VILLAGE = 441302001001
+
+
+class Daemon:
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="paidan-browser.")
+        socket = os.path.join(self.directory, "sock")
+        log = os.path.join(self.directory, "log")
+        with open(log, "wb") as out:
+            self.process = subprocess.Popen(
+                [os.path.join(BUILD, "paidand"), "--data", os.path.join(self.directory, "data"), "--listen", "unix:" + socket,
+                 "--listen", "http:127.0.0.1:0", "--regions", "conf/huizhou/regions.csv", "--codes", "conf/huizhou",
+                 "--disk-reserve-mib", "0"], stderr=out, stdout=out)
+        for _ in range(400):
+            try:
+                self.line = Line(socket)
+                break
+            except OSError:
+                time.sleep(0.05)
+        self.unpacker = msgpack.Unpacker()
+        with open(log) as file:
+            self.page = "http://127.0.0.1:" + next(l for l in file if "address=http:" in l).split("address=http:")[1].split()[0].split(":")[1]
+
+    def call(self, method, **params):
+        return self.many([(method, params)])[0]
+
+    def many(self, requests):
+        self.line.send(b"".join(msgpack.packb([0, i, method, [params]]) for i, (method, params) in enumerate(requests)))
+        answers = {}
+        while len(answers) < len(requests):
+            self.unpacker.feed(self.line.socket.recv(1 << 20))
+            for message in self.unpacker:
+                assert message[2] is None, message[2]
+                answers[message[1]] = message[3]
+        return [answers[i] for i in range(len(requests))]
+
+    def end(self):
+        self.process.terminate()
+        assert self.process.wait(30) == 0
+        shutil.rmtree(self.directory)
+
+
+def open_browser():
+    options = Options()
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+                 "--disable-component-update", "--disable-sync", "--window-size=1366,768", "--disable-dev-shm-usage"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.binary_location = "/usr/bin/chromium"
+    return webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+
+
+class Person:
+    """One window, with one token."""
+
+    def __init__(self, browser, page, token, name):
+        self.browser, self.name = browser, name
+        browser.switch_to.new_window("window")
+        self.window = browser.current_window_handle
+        browser.get(page)
+        self.wait("#token").send_keys(token + Keys.ENTER)
+
+    def here(self):
+        self.browser.switch_to.window(self.window)
+
+    def wait(self, selector, text=None, seconds=20):
+        self.here()
+
+        def look(browser):
+            for found in browser.find_elements(By.CSS_SELECTOR, selector):
+                try:
+                    if found.is_displayed() and (text is None or text in found.text):
+                        return found
+                except Exception: # drawn anew in the meantime
+                    pass
+            return None
+
+        try:
+            return WebDriverWait(self.browser, seconds, poll_frequency=0.1).until(look)
+        except Exception:
+            self.picture("failed")
+            raise AssertionError("%s: no %s with %s; the page says: %s" % (
+                self.name, selector, text, self.browser.find_element(By.TAG_NAME, "body").text[:800])) from None
+
+    def press(self, selector, text=None):
+        for attempt in range(5):
+            try:
+                self.wait(selector, text).click()
+                return
+            except AssertionError:
+                raise
+            except Exception: # drawn anew between the look and the press
+                time.sleep(0.2)
+        raise AssertionError("%s: %s cannot be pressed" % (self.name, selector))
+
+    def picture(self, what):
+        self.here()
+        os.makedirs(PICTURES, exist_ok=True)
+        self.browser.save_screenshot(os.path.join(PICTURES, "%s-%s.png" % (self.name, what)))
+
+
+def complaints(browser):
+    """What the browser complained of, but for refusals, which are part of it."""
+    return [e["message"] for e in browser.get_log("browser") if e["level"] == "SEVERE" and "the server responded with a status" not in e["message"]]
+
+
+def put_orgs(d):
+    orgs = [(7, "桥东法律服务队", 23.0870, 114.4150), (8, "东湖邻里互助队", 23.0890, 114.4200), (9, "江北律师志愿团", 23.1080, 114.4100)]
+    d.many([("org.put", dict(id=i, name=name, region=VILLAGE, lat=lat, lon=lon, skills=["legal_aid"], capacity=5, reach_m=8000))
+            for i, name, lat, lon in orgs])
+
+
+def place(d, number, **more):
+    return d.call("order.place", ref="r%d" % number, region=VILLAGE, category="legal_aid",
+                  **{"contact": {"name": "王金丝雀", "phone": "13800001111", "address": "东湖一街"}, **more})["order"]
+
+
+def life(d, browser):
+    put_orgs(d)
+    tokens = [d.call("token.add", token_id=i, **more)["token"] for i, more in (
+        ("desk", dict(roles="dispatcher", region=VILLAGE)), ("team", dict(roles="org", org=7)), ("board", dict(roles="supervisor", region=4413)))]
+    first = place(d, 1)
+    desk, team, board = (Person(browser, d.page, token, name) for token, name in zip(tokens, ("desk", "team", "board")))
+    desk.press(".row", "法律援助")
+    desk.wait(".candidates li", "桥东法律服务队")
+    desk.press("#claim")
+    desk.wait(".row small", "token:desk")
+    desk.press("#org-7")
+    desk.picture("candidates")
+    desk.press("#dispatch")
+    desk.wait(".offers .pending", "桥东法律服务队")
+    assert "金丝雀" not in desk.browser.page_source
+    team.wait("#inbox li", "法律援助") # without loading the page again
+    assert "金丝雀" not in team.browser.page_source, "personal data before acceptance"
+    team.picture("inbox")
+    team.press("#inbox .accept")
+    team.press("#under-way .contact")
+    team.wait("#under-way dd", "13800001111")
+    desk.wait("#order-state", "已接单")
+    team.press("#under-way .begin")
+    desk.wait("#order-state", "服务中")
+    team.wait("#under-way .volunteer").send_keys("4711")
+    team.picture("records")
+    team.press("#under-way .complete")
+    desk.wait("#order-state", "待评单")
+    d.call("order.rate", order=first, stars=5) # the resident's own doing, over the platform
+    desk.wait("#order-state", "已归档")
+    second = place(d, 2)
+    desk.press(".row", "法律援助")
+    desk.wait(".candidates li", "桥东法律服务队")
+    rank = [c.get_attribute("data-org") for c in browser.find_elements(By.CSS_SELECTOR, ".candidates li")].index("7") + 1
+    desk.wait("main").send_keys(str(rank)) # by the keyboard
+    desk.wait(".candidates li[data-org='7'] input:checked")
+    desk.wait("main").send_keys("d")
+    team_offer = team.wait("#inbox li")
+    Select(team_offer.find_element(By.TAG_NAME, "select")).select_by_value("no_people")
+    team.press("#inbox .decline")
+    desk.wait(".offers .declined", "桥东法律服务队")
+    desk.wait(".ticker li", "没有空余人手")
+    desk.picture("declined")
+    board.press("nav button", "志愿地图")
+    board.wait(".board table th", "已归档")
+    board.picture("map")
+    board.press("#language")
+    board.press("nav button", "Volunteer map")
+    board.wait(".board h3", "Demand by category")
+    team.here()
+    browser.set_window_size(390, 844)
+    team.picture("phone")
+    width = browser.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert width <= 0, "the phone's page is %d px too wide" % width
+    assert d.call("order.get", order=second)["state"] == "ready"
+    complained = complaints(browser)
+    assert complained == [], complained
+    return "orders=2 windows=3"
+
+
+def queue(d, browser):
+    put_orgs(d)
+    token = d.call("token.add", token_id="desk", roles="dispatcher", region=441302)["token"]
+    for at in range(0, 5000, 500):
+        d.many([("order.place", dict(ref="q%d" % i, region=VILLAGE, category="legal_aid",
+                                     priority=("routine", "routine", "urgent", "emergency")[i % 4])) for i in range(at, at + 500)])
+    began = time.monotonic()
+    desk = Person(browser, d.page, token, "queue")
+    desk.wait("#waiting", "5000", 30)
+    took = time.monotonic() - began
+    rows = len(browser.find_elements(By.CSS_SELECTOR, ".row"))
+    assert 5 <= rows < 100, "%d rows exist" % rows # not five thousand of them
+    assert "emergency" in browser.find_element(By.CSS_SELECTOR, ".row").get_attribute("class")
+    desk.wait("main").send_keys("j")
+    desk.wait(".row.chosen")
+    for _ in range(30):
+        desk.wait("main").send_keys("j")
+    desk.wait(".row.chosen[aria-posinset='31']")
+    browser.execute_script("document.querySelector('.long').scrollTop = 1e9")
+    desk.wait(".row[aria-posinset='5000']")
+    desk.wait(".queue input").send_keys("emergency")
+    desk.wait(".row[aria-setsize='1250']")
+    desk.picture("five-thousand")
+    place(d, 1, priority="emergency")
+    desk.wait("#waiting", "5001")
+    complained = complaints(browser)
+    assert complained == [], complained
+    return "orders=5001 shown_after_s=%.1f rows_in_the_page=%d" % (took, rows)
+
+
+def main():
+    d = Daemon()
+    browser = open_browser()
+    try:
+        print("browser %s held: %s" % (WHAT, {"life": life, "queue": queue}[WHAT](d, browser)))
+        code = 0
+    except AssertionError as why:
+        print("browser %s DID NOT HOLD: %s" % (WHAT, why))
+        code = 1
+    finally:
+        browser.quit()
+        d.end()
+    sys.exit(code)
+
+
+main()

@@ -1,0 +1,48 @@
+/* The console in a real Chromium against the real daemon: tests/browser.py. And that its files are there. */
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon.h"
+#include "proto/console.h"
+
+START_TEST(three_windows_carry_orders_and_five_thousand_wait)
+{
+    static const char *const parts[] = {"life", "queue"};
+    char command[300];
+    const char *build = getenv("BUILD") != NULL ? getenv("BUILD") : "build";
+    snprintf(command, sizeof command, "/usr/bin/python3 tests/browser.py %s %s", build, parts[_i]);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
+/* Whatever a script of the console imports, the program has. */
+START_TEST(every_import_is_bundled)
+{
+    int imports = 0;
+    static const char *const scripts[] = {"/console.js", "/desk.js", "/team.js", "/board.js", "/map.js", "/parts.js", "/words.js", "/api.js"};
+    for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+        ck_assert_ptr_nonnull(console_file(scripts[i]));
+        struct console_file file = *console_file(scripts[i]);
+        for (const char *at = strstr(file.bytes, "from './"); at != NULL; at = strstr(at + 1, "from './")) {
+            char path[64];
+            snprintf(path, sizeof path, "/%.*s", (int)strcspn(at + 8, "'"), at + 8);
+            ck_assert_msg(console_file(path) != NULL, "%s imports %s", scripts[i], path);
+            imports++;
+        }
+    }
+    ck_assert_int_gt(imports, 10);
+    ck_assert_ptr_null(console_file("/../etc/passwd"));
+}
+END_TEST
+
+Suite *suite_console(void);
+Suite *suite_console(void)
+{
+    Suite *s = suite_create("console");
+    TCase *t = tcase_create("console");
+    tcase_set_timeout(t, 300);
+    tcase_add_test(t, every_import_is_bundled);
+    tcase_add_loop_test(t, three_windows_carry_orders_and_five_thousand_wait, 0, 2);
+    suite_add_tcase(s, t);
+    return s;
+}

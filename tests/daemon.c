@@ -68,13 +68,22 @@ static void wait_until_listening(struct daemon *d)
 }
 
 /* The port that the system gave stands in the log. */
-static void read_port(struct daemon *d)
+static void read_port(struct daemon *d, off_t from)
 {
     char path[100];
     char line[1024];
     snprintf(path, sizeof path, "%s/log", d->directory);
     FILE *file = fopen(path, "re");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+    ck_assert(file != NULL && fseeko(file, from, SEEK_SET) == 0);
+    bool has_started = false; /* the last listener stands in it then */
+    for (int i = 0; !has_started && i < 600;) {
+        if (fgets(line, sizeof line, file) == NULL) {
+            clearerr(file);
+            usleep(50000);
+            i++;
+            continue;
+        }
+        has_started = strstr(line, "event=started") != NULL;
         const char *at = strstr(line, "address=tcp:");
         if (at != NULL)
             snprintf(d->tcp, sizeof d->tcp, "%.*s", (int)strcspn(at + 8, " \n"), at + 8);
@@ -85,8 +94,7 @@ static void read_port(struct daemon *d)
         if (at != NULL)
             snprintf(d->tls, sizeof d->tls, "%.*s", (int)strcspn(at + 8, " \n"), at + 8);
     }
-    if (file != NULL)
-        fclose(file);
+    fclose(file);
 }
 
 void daemon_again(struct daemon *d, const char *const *extra)
@@ -105,10 +113,11 @@ void daemon_again(struct daemon *d, const char *const *extra)
     options[count] = NULL;
     int output = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     ck_assert_int_ge(output, 0);
+    off_t from = lseek(output, 0, SEEK_END); /* what is before that is of an earlier life */
     d->pid = spawn(options, output);
     close(output);
     wait_until_listening(d);
-    read_port(d);
+    read_port(d, from);
 }
 
 struct daemon daemon_start(const char *const *extra)

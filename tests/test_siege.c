@@ -35,6 +35,12 @@ START_TEST(power_is_cut_and_nothing_is_lost)
 }
 END_TEST
 
+START_TEST(every_planted_bug_still_fits_the_code)
+{
+    ck_assert_int_eq(system("for p in tests/mutants/*.patch; do patch --dry-run -s -f -p1 <$p || exit 1; done"), 0);
+}
+END_TEST
+
 START_TEST(planted_bugs_are_caught)
 {
     static const char *const mutants[] = {"early_answer", "synchronous_normal", "fsync_retried", "ref_not_kept",
@@ -52,6 +58,7 @@ Suite *suite_siege(void)
     tcase_set_timeout(t, 300);
     tcase_add_loop_test(t, faults_hold, 0, 5);
     tcase_add_loop_test(t, power_is_cut_and_nothing_is_lost, 0, 3);
+    tcase_add_test(t, every_planted_bug_still_fits_the_code);
     tcase_add_loop_test(t, planted_bugs_are_caught, 0, 6);
     suite_add_tcase(s, t);
     return s;

@@ -9,7 +9,7 @@ const RANKS = { emergency: 0, urgent: 1, routine: 2 };
 
 export async function openDesk(view, who, line) {
   const region = who.region || 4413;
-  const state = { queue: [], shown: [], order: null, candidates: [], misfits: {}, chosen: new Set(), places: new Map(), find: '' };
+  const state = { queue: [], shown: [], cursor: null, order: null, candidates: [], misfits: {}, chosen: new Set(), places: new Map(), find: '' };
 
   const search = make('input', { type: 'search', placeholder: t('search'), 'aria-label': t('search') });
   const count = make('strong', { id: 'waiting' });
@@ -25,8 +25,8 @@ export async function openDesk(view, who, line) {
   function drawRow(o) {
     const due = remaining(o.due_at);
     return make('div', {
-      class: `row ${o.priority}${o.order === state.order?.order ? ' chosen' : ''}`, role: 'option', 'data-order': o.order,
-      'aria-selected': o.order === state.order?.order ? 'true' : 'false', onclick: () => open(o.order),
+      class: `row ${o.priority}${o.order === state.cursor ? ' chosen' : ''}`, role: 'option', 'data-order': o.order,
+      'aria-selected': o.order === state.cursor ? 'true' : 'false', onclick: () => attempt(() => open(o.order)),
     },
     make('b', {}, `#${o.order % 2 ** 43} `, make('i', { class: 'badge' }, label('priorities', o.priority))),
     make('span', { class: 'what' }, label('skills', o.category), ' · ', o.region_name || o.region),
@@ -67,10 +67,15 @@ export async function openDesk(view, who, line) {
   }, 400);
 
   async function open(number) {
+    state.cursor = number;
+    list.show();
+    const order = await call('order.get', { order: number });
+    if (state.cursor !== number) return; // somebody who goes through the queue is further on already
     if (state.order?.order !== number) state.chosen.clear();
-    state.order = await call('order.get', { order: number });
+    state.order = order;
     const isOpen = ['ready', 'offered'].includes(state.order.state);
     const found = isOpen ? await call('order.candidates', { order: number, limit: 20, reasons: true }) : { items: [], misfits: {} };
+    if (state.cursor !== number) return;
     state.candidates = found.items;
     state.misfits = found.misfits;
     list.show();
@@ -79,6 +84,7 @@ export async function openDesk(view, who, line) {
       .then((org) => state.places.set(c.org, org), () => {})));
     if (state.order.order === number) showOrder(map, state.order, state.candidates, state.places, state.chosen);
   }
+  const openCursor = soon(() => attempt(() => open(state.cursor)), 120);
   const openAgain = soon(() => state.order && attempt(() => open(state.order.order)), 300);
 
   const parts = (c) => make('span', { class: 'parts', 'aria-hidden': 'true' }, Object.entries(c.parts).map(([name, value]) =>
@@ -138,11 +144,12 @@ export async function openDesk(view, who, line) {
   };
 
   function move(by) {
-    const now = state.shown.findIndex((o) => o.order === state.order?.order);
+    const now = state.shown.findIndex((o) => o.order === state.cursor);
     const next = Math.min(state.shown.length - 1, Math.max(0, now + by));
     if (state.shown.length === 0) return;
+    state.cursor = state.shown[next].order; // at once; what it holds follows
     list.reveal(next);
-    attempt(() => open(state.shown[next].order));
+    openCursor();
   }
 
   const keys = { j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1), '/': () => search.focus(),

@@ -2,13 +2,14 @@
 CC ?= cc
 CFLAGS ?= -O2 -g
 BUILD ?= build
+VERSION := 0.1.0
 SANITIZE ?=
 PACKAGES := gcc make pkg-config libevent-dev libsqlite3-dev libmsgpack-dev libhiredis-dev \
             libjansson-dev libcsv-dev libssl-dev openssl libjs-leaflet check redis-server python3-pynvim python3-msgpack patch tzdata
 BROWSER_PACKAGES := chromium chromium-driver python3-selenium fonts-noto-cjk # the console is tested in a real one
 PROGRAMS := $(BUILD)/paidand $(BUILD)/paidan $(BUILD)/paidan-bench
 MODULES := libevent_core libevent_extra libevent_pthreads libevent_openssl libssl libcrypto sqlite3 msgpack hiredis jansson
-CPPFLAGS += -I. -D_GNU_SOURCE -DPAIDAN_VERSION='"0.1.0"' -D_FORTIFY_SOURCE=3
+CPPFLAGS += -I. -D_GNU_SOURCE -DPAIDAN_VERSION='"$(VERSION)"' -D_FORTIFY_SOURCE=3
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
         -Wimplicit-fallthrough -Wswitch -Wundef -Wvla -Wcast-align -Wwrite-strings
 flag_of = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
@@ -34,7 +35,7 @@ STORE := $(call objects,store)
 PROTO := $(filter-out $(MAINS),$(call objects,proto))
 
 .DEFAULT_GOAL := all
-.PHONY: all deps run demo test check asan tsan clang purity bench bench-peers coverage sim mutants fuzz afl scoreboard docs format clean help
+.PHONY: all deps run demo test check asan tsan clang purity bench bench-peers coverage sim mutants fuzz afl scoreboard docs install deb format clean help
 
 all: deps ## build everything (installs missing packages first)
 	@$(MAKE) --no-print-directory programs
@@ -173,6 +174,29 @@ afl: ## the same targets under AFL++, MINUTES=1 each; what it finds stays in bui
 docs: $(BUILD)/paidand ## write proto/PROTOCOL.md and conf/paidan.conf from the tables
 	$(BUILD)/paidand --protocol > proto/PROTOCOL.md
 	$(BUILD)/paidand --sample > conf/paidan.conf
+
+prefix ?= /usr/local
+DESTDIR ?=
+share = $(DESTDIR)$(prefix)/share
+
+install: programs ## put programs, tables, man pages, unit, completion under DESTDIR and prefix
+	install -D -m 755 -t $(DESTDIR)$(prefix)/bin $(PROGRAMS)
+	install -D -m 644 -t $(share)/paidan/huizhou conf/huizhou/*
+	install -D -m 644 conf/alerts.yml $(share)/paidan/alerts.yml
+	install -D -m 644 conf/dashboard.json $(share)/paidan/dashboard.json
+	install -d $(share)/man/man1 $(share)/man/man5 $(share)/man/man8
+	$(BUILD)/paidan --manual | gzip -9n >$(share)/man/man1/paidan.1.gz
+	$(BUILD)/paidand --manual paidand.conf | gzip -9n >$(share)/man/man5/paidand.conf.5.gz
+	$(BUILD)/paidand --manual paidand | gzip -9n >$(share)/man/man8/paidand.8.gz
+	install -D -m 644 conf/paidan.bash $(share)/bash-completion/completions/paidan
+	install -D -m 644 conf/paidand.service $(DESTDIR)/lib/systemd/system/paidand.service
+	sed -i 's|/usr/bin/|$(prefix)/bin/|' $(DESTDIR)/lib/systemd/system/paidand.service
+	install -d -m 755 $(DESTDIR)/etc/paidan
+	test -e $(DESTDIR)/etc/paidan/paidan.conf || { sed -e 's|^#regions = .*|regions = $(prefix)/share/paidan/huizhou/regions.csv|' \
+	    -e 's|^#codes = .*|codes = $(prefix)/share/paidan/huizhou|' conf/paidan.conf >$(DESTDIR)/etc/paidan/paidan.conf; }
+
+deb: all ## a Debian package of what is built, in BUILD
+	@sh tests/deb.sh $(BUILD) $(VERSION)
 
 format: ## lay the code out by .clang-format
 	clang-format -i engine/*.[ch] store/*.[ch] proto/*.[ch] tests/*.[ch] bench/*.[ch]

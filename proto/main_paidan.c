@@ -13,6 +13,7 @@
 #include "client.h"
 #include "import.h"
 #include "json.h"
+#include "manual.h"
 #include "show.h"
 #include "store/chain.h"
 #include "texts.h"
@@ -104,18 +105,39 @@ _Noreturn void must_fail(const char *claim, const char *file, int line)
     abort();
 }
 
+static const char *usage_of(const struct verb *verb, char usage[80])
+{
+    int at = snprintf(usage, 80, "%s", verb->words);
+    for (int p = 0; p < POSITIONAL_MAX && verb->positional[p] != NULL; p++)
+        at += snprintf(usage + at, 80 - (size_t)at, " %s", verb->positional[p]);
+    return usage;
+}
+
+static void print_manual(void)
+{
+    char usage[80];
+    manual_head(stdout, "paidan", 1, "orders for help, dispatched to volunteer organisations");
+    puts(".SH SYNOPSIS\n.B paidan\n[\\fB\\-\\-server\\fR \\fIADDRESS\\fR] [\\fB\\-\\-json\\fR] \\fICOMMAND\\fR ...\n"
+         ".SH DESCRIPTION\nSpeaks with\n.BR paidand (8)\nat \\fIunix:PATH\\fR, \\fItcp:127.0.0.1:PORT\\fR or \\fItls:HOST:PORT\\fR. "
+         "An option of a command is a parameter of its method by name; times are RFC 3339, lists have | between.\n.SH COMMANDS");
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        manual_item(stdout, usage_of(&verbs[i], usage), verbs[i].text);
+    puts(".SH ENVIRONMENT");
+    manual_item(stdout, "PAIDAN_SERVER", "the address, when --server is absent");
+    manual_item(stdout, "PAIDAN_TOKEN_FILE", "a file with the token to show");
+    manual_item(stdout, "PAIDAN_TLS_CERT, PAIDAN_TLS_KEY, PAIDAN_TLS_CA", "files for tls:");
+    puts(".SH EXIT STATUS\n0 done, 1 refused, 64 wrong usage, 65 a wrong file, 69 no server.\n.SH SEE ALSO\n.BR paidand (8)");
+}
+
 static void print_help(void)
 {
+    char usage[80];
     puts("paidan -- orders for help, dispatched to volunteer organisations\n"
          "usage: paidan [--server unix:PATH|tcp:127.0.0.1:PORT|tls:HOST:PORT] [--json] COMMAND …\n"
          "       the server is also taken from PAIDAN_SERVER; a token from the file that PAIDAN_TOKEN_FILE\n"
          "       names; with tls: the files PAIDAN_TLS_CERT, PAIDAN_TLS_KEY and PAIDAN_TLS_CA\n");
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
-        char usage[80];
-        int at = snprintf(usage, sizeof usage, "%s", verbs[i].words);
-        for (int p = 0; p < POSITIONAL_MAX && verbs[i].positional[p] != NULL; p++)
-            at += snprintf(usage + at, sizeof usage - (size_t)at, " %s", verbs[i].positional[p]);
-        printf("  %-28s %s\n", usage, verbs[i].text);
+        printf("  %-28s %s\n", usage_of(&verbs[i], usage), verbs[i].text);
     }
     puts("\nOptions are the method's parameters by name (proto/PROTOCOL.md); times are written\n"
          "2026-11-24T09:00:00+08:00, lists with | between. Exit code: 0 done, 1 refused, 64 wrong\n"
@@ -406,6 +428,9 @@ int main(int argc, char **argv)
             server = argv[++at];
         } else if (strcmp(argv[at], "--help") == 0) {
             print_help();
+            return EX_OK;
+        } else if (strcmp(argv[at], "--manual") == 0) { /* the man page in troff, for the package */
+            print_manual();
             return EX_OK;
         } else if (strcmp(argv[at], "--version") == 0) {
             puts("paidan " PAIDAN_VERSION);

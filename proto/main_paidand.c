@@ -10,11 +10,12 @@
 #include <unistd.h>
 
 #include "document.h"
+#include "manual.h"
 #include "access.h"
 #include "server.h"
 #include "store/store.h"
 
-enum { OPTION_CONFIG = 1000, OPTION_CHECK, OPTION_RESTORE, OPTION_PROTOCOL, OPTION_SAMPLE,
+enum { OPTION_CONFIG = 1000, OPTION_CHECK, OPTION_RESTORE, OPTION_PROTOCOL, OPTION_MANUAL, OPTION_SAMPLE,
        OPTION_HELP, OPTION_VERSION, OPTION_SETTING };
 
 _Noreturn void must_fail(const char *claim, const char *file, int line)
@@ -29,29 +30,64 @@ _Noreturn void memory_fail(void)
     _exit(EX_OSERR);
 }
 
+static const struct {
+    const char *code, *text;
+} exit_codes[] = {
+    {"0", "ended as asked (SIGTERM, SIGINT drain first)"},
+    {"64 EX_USAGE", "a wrong option"},
+    {"65 EX_DATAERR", "a damaged table, database or backup"},
+    {"66 EX_NOINPUT", "a file cannot be read"},
+    {"69 EX_UNAVAILABLE", "the data directory or a socket is in use by another process"},
+    {"71 EX_OSERR", "the system refused memory, a thread, an event loop"},
+    {"73 EX_CANTCREAT", "a directory, file or socket cannot be made"},
+    {"74 EX_IOERR", "the disk failed; a commit may or may not have happened"},
+    {"77 EX_NOPERM", "no right to the data directory"},
+    {"78 EX_CONFIG", "a wrong setting"},
+    {"134 SIGABRT", "a bug: the log's last line names the claim that did not hold"},
+}, own_options[] = {
+    {"--config FILE", "read settings from a file; options after it win"},
+    {"--check", "test the settings and stop"},
+    {"--restore FILE", "put a backup in the place of the database of --data, and stop"},
+    {"--sample", "print an annotated configuration file"},
+    {"--protocol", "print the protocol's reference"},
+    {"--manual PAGE", "print a man page in troff: paidand or paidand.conf"},
+    {"--help, --version", "print that and stop"},
+};
+
+static int print_manual(const char *page)
+{
+    if (strcmp(page, "paidand.conf") == 0) {
+        manual_settings(stdout);
+        return EX_OK;
+    }
+    if (strcmp(page, "paidand") != 0) {
+        fputs("paidand: --manual: paidand or paidand.conf\n", stderr);
+        return EX_USAGE;
+    }
+    manual_head(stdout, "paidand", 8, "dispatches orders for help to volunteer organisations");
+    puts(".SH SYNOPSIS\n.B paidand\n[\\fIOPTIONS\\fR]\n.SH DESCRIPTION\nKeeps residents' orders for help, finds the organisations that can "
+         "serve each, offers it to them and carries it to its end. It runs in the foreground; SIGTERM and SIGINT drain it (no new "
+         "orders, what is under way is finished and answered), SIGHUP reads the settings and tables again.\n.SH OPTIONS");
+    for (size_t i = 0; i < ARRAY_LEN(own_options); i++)
+        manual_item(stdout, own_options[i].code, own_options[i].text);
+    puts(".PP\nEvery key of\n.BR paidand.conf (5)\nis a long option too.\n.SH EXIT STATUS");
+    for (size_t i = 0; i < ARRAY_LEN(exit_codes); i++)
+        manual_item(stdout, exit_codes[i].code, exit_codes[i].text);
+    puts(".SH SEE ALSO\n.BR paidan (1),\n.BR paidand.conf (5)");
+    return EX_OK;
+}
+
 static void print_help(void)
 {
     puts("paidand -- dispatches orders for help to volunteer organisations\n"
-         "usage: paidand [OPTIONS]\n\n"
-         "  --config FILE   read settings from a file; options after it win\n"
-         "  --check         test the settings and stop\n"
-         "  --restore FILE  put a backup in the place of the database of --data, and stop\n"
-         "  --sample        print an annotated configuration file\n"
-         "  --protocol      print the protocol's reference\n"
-         "  --help --version\n\nsettings (and their defaults):");
+         "usage: paidand [OPTIONS]\n");
+    for (size_t i = 0; i < ARRAY_LEN(own_options); i++)
+        printf("  %-18s %s\n", own_options[i].code, own_options[i].text);
+    puts("\nsettings (and their defaults):");
     settings_print_help(stdout);
-    puts("\nexit codes:\n"
-         "  0   ended as asked (SIGTERM, SIGINT drain first)\n"
-         "  64  EX_USAGE        a wrong option\n"
-         "  65  EX_DATAERR      a damaged table, database or backup\n"
-         "  66  EX_NOINPUT      a file cannot be read\n"
-         "  69  EX_UNAVAILABLE  the data directory or a socket is in use by another process\n"
-         "  71  EX_OSERR        the system refused memory, a thread, an event loop\n"
-         "  73  EX_CANTCREAT    a directory, file or socket cannot be made\n"
-         "  74  EX_IOERR        the disk failed; a commit may or may not have happened\n"
-         "  77  EX_NOPERM       no right to the data directory\n"
-         "  78  EX_CONFIG       a wrong setting\n"
-         "  134 SIGABRT         a bug: the log's last line names the claim that did not hold");
+    puts("\nexit codes:");
+    for (size_t i = 0; i < ARRAY_LEN(exit_codes); i++)
+        printf("  %-18s %s\n", exit_codes[i].code, exit_codes[i].text);
 }
 
 /* Tables that are not named lie in conf/huizhou, one directory above the program's. */
@@ -138,7 +174,7 @@ static const struct option *make_options(void)
     static const struct option own[] = {
         {"config", required_argument, NULL, OPTION_CONFIG}, {"check", no_argument, NULL, OPTION_CHECK},
         {"restore", required_argument, NULL, OPTION_RESTORE},
-        {"protocol", no_argument, NULL, OPTION_PROTOCOL}, {"sample", no_argument, NULL, OPTION_SAMPLE},
+        {"protocol", no_argument, NULL, OPTION_PROTOCOL}, {"manual", required_argument, NULL, OPTION_MANUAL}, {"sample", no_argument, NULL, OPTION_SAMPLE},
         {"help", no_argument, NULL, OPTION_HELP}, {"version", no_argument, NULL, OPTION_VERSION},
         {"listen", required_argument, NULL, OPTION_SETTING}};
     memcpy(options, own, sizeof own);
@@ -191,6 +227,8 @@ int main(int argc, char **argv)
         case OPTION_PROTOCOL:
             document_protocol(stdout);
             return EX_OK;
+        case OPTION_MANUAL:
+            return print_manual(optarg);
         case OPTION_SAMPLE:
             settings_print_sample(stdout);
             return EX_OK;

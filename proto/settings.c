@@ -150,6 +150,20 @@ const char *settings_key(int index)
     return index < (int)ARRAY_LEN(table) ? table[index].key : NULL;
 }
 
+void settings_each(void (*see)(void *context, const char *key, const char *range, const char *initial, const char *text,
+                               bool may_reload), void *context)
+{
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        const struct setting *t = &table[i];
+        char range[48] = "";
+        char initial[24];
+        snprintf(initial, sizeof initial, "%ld", t->initial);
+        if (!t->is_text)
+            snprintf(range, sizeof range, "%ld..%ld", t->low, t->high);
+        see(context, t->key, range, t->is_text ? t->initial_text : initial, t->text, t->may_reload);
+    }
+}
+
 void settings_print_help(FILE *out)
 {
     fprintf(out, "  --listen ADDRESS  unix:PATH, tcp:127.0.0.1:PORT, http:127.0.0.1:PORT or tls:ADDRESS:PORT; may be given several times\n");

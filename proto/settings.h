@@ -40,6 +40,9 @@ enum log_level settings_log_level(const struct settings *settings);
 
 /* For options and help: the keys by number, NULL after the last. */
 const char *settings_key(int index);
+/* Each setting's key, range ("" for a text), default, text, and whether a reload takes it. */
+void settings_each(void (*see)(void *context, const char *key, const char *range, const char *initial, const char *text,
+                               bool may_reload), void *context);
 void settings_print_help(FILE *out);
 void settings_print_sample(FILE *out); /* an annotated configuration file */
 

@@ -279,6 +279,32 @@ START_TEST(events_are_told_and_go_on_where_they_broke_off)
 }
 END_TEST
 
+/* Every metric that a file of conf/ asks for is one that is measured. */
+static void asks_for_what_is_measured(const char *path, const char *metrics)
+{
+    static const char *const suffixes[] = {"_bucket", "_count", "_sum"};
+    char name[100], line[110];
+    int count = 0;
+    char *text = calloc(1, 1 << 16);
+    FILE *file = fopen(path, "re");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_gt(fread(text, 1, (1 << 16) - 1, file), 100);
+    fclose(file);
+    for (const char *at = strstr(text, "paidan_"); at != NULL; at = strstr(at + 1, "paidan_")) {
+        snprintf(name, sizeof name, "%.*s", (int)strspn(at, "abcdefghijklmnopqrstuvwxyz_"), at);
+        for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+            char *end = strstr(name, suffixes[i]);
+            if (end != NULL && end[strlen(suffixes[i])] == '\0')
+                *end = '\0';
+        }
+        snprintf(line, sizeof line, "# TYPE %s ", name);
+        ck_assert_msg(strstr(metrics, line) != NULL, "%s: %s is not measured", path, name);
+        count++;
+    }
+    ck_assert_int_gt(count, 5);
+    free(text);
+}
+
 START_TEST(operators_read_metrics_and_health)
 {
     struct daemon d = start("");
@@ -310,6 +336,8 @@ START_TEST(operators_read_metrics_and_health)
     ck_assert_int_eq(sscanf(strstr(r.body, "paidan_commit_seconds_count"), "paidan_commit_seconds_count %lld", &count), 1);
     ck_assert_int_eq(before, count);
     ck_assert_int_gt(count, 0);
+    asks_for_what_is_measured("conf/alerts.yml", r.body);
+    asks_for_what_is_measured("conf/dashboard.json", r.body);
     done(&r);
     daemon_end(&d);
 }

@@ -77,7 +77,7 @@ static const struct word misfit_words[] = {
 LIST(misfit, "misfit");
 
 static const struct word refusal_words[] = {
-#define REFUSAL(n, N, w, r, t) [n] = {.name = w, .text = t, .may_retry = r},
+#define REFUSAL(n, N, w, r, t, z) [n] = {.name = w, .text = t, .zh = z, .may_retry = r},
 #include "refusals.def"
 #undef REFUSAL
 };

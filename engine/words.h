@@ -71,7 +71,7 @@ enum misfit {
 };
 enum refusal_code {
     REFUSAL_NONE = 0,
-#define REFUSAL(n, N, w, r, t) REFUSAL_##N = n,
+#define REFUSAL(n, N, w, r, t, z) REFUSAL_##N = n,
 #include "refusals.def"
 #undef REFUSAL
     REFUSAL_COUNT

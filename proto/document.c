@@ -29,8 +29,8 @@ static const char opening[] =
     "**Frames** are at most 1 MiB, 12 levels deep and 65536 values; extension types are refused. A frame "
     "beyond that, or one that is no MessagePack, is answered with `bad_frame` and msgid 0, and the "
     "connection ends.\n\n"
-    "**Who calls.** `session.hello` with a token `id.secret` says who one is; before it only `session.hello` and "
-    "`server.info` are answered, unless the service vouches for the caller (its own user and root on the Unix "
+    "**Who calls.** `session.hello` with a token `id.secret` says who one is; before it only `session.hello`, "
+    "`server.info` and `code.list` are answered, unless the service vouches for the caller (its own user and root on the Unix "
     "socket) or is set to (`open_roles`). A token has roles and a scope: a region and all below it, or one "
     "organisation. Lists are narrowed to the scope; an order outside it is answered with `not_found`, a region or "
     "organisation outside it with `forbidden`. A supervisor may do what a dispatcher may. After three wrong tokens the "
@@ -66,7 +66,7 @@ static const char opening[] =
     "Give it a `ref`: what is appended twice under one ref is placed once; without one the entry's number and what it "
     "says stand in for it.\n\n"
     "## Errors\n\n`{code, message, field?, retry?, misfit?, id?, low?, high?}`. `retry: true` says that the "
-    "same request may succeed later.\n\n| code | retry | cause |\n| --- | --- | --- |\n";
+    "same request may succeed later.\n\n| code | retry | cause | 中文 |\n| --- | --- | --- | --- |\n";
 
 static void print_words(FILE *out, const char *title, const struct wordlist *list)
 {
@@ -106,8 +106,8 @@ void document_protocol(FILE *out)
 {
     fputs(opening, out);
     for (int i = 1; i < REFUSAL_COUNT; i++)
-        fprintf(out, "| `%s` | %s | %s |\n", words_refusal.words[i].name,
-                words_refusal.words[i].may_retry ? "yes" : "", words_refusal.words[i].text);
+        fprintf(out, "| `%s` | %s | %s | %s |\n", words_refusal.words[i].name,
+                words_refusal.words[i].may_retry ? "yes" : "", words_refusal.words[i].text, words_refusal.words[i].zh);
     print_words(out, "Misfits", &words_misfit);
     print_words(out, "States of an order", &words_order_state);
     print_words(out, "States of an offer", &words_offer_state);

@@ -11,12 +11,15 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "doctor.h"
+#include "export.h"
 #include "import.h"
 #include "json.h"
 #include "manual.h"
 #include "show.h"
 #include "store/chain.h"
 #include "texts.h"
+#include "top.h"
 #include "turn.h"
 
 #define POSITIONAL_MAX 3
@@ -59,6 +62,9 @@ static int run_audit(const char *server, int argc, char **argv, bool is_json)
 static int run_complete(const char *server, int argc, char **argv, bool is_json);
 static int run_import(const char *server, int argc, char **argv, bool is_json);
 static int run_audit(const char *server, int argc, char **argv, bool is_json);
+static int run_top(const char *server, int argc, char **argv, bool is_json);
+static int run_export(const char *server, int argc, char **argv, bool is_json);
+static int run_doctor(const char *server, int argc, char **argv, bool is_json);
 
 #define ORDER_COLUMNS "order state priority category region region_name level headcount covered due_at"
 
@@ -87,6 +93,7 @@ static const struct verb verbs[] = {
     {"org show", "org.get", {"org"}, NULL, "one organisation", NULL},
     {"org duty", "org.duty", {"org", "on"}, NULL, "on duty or off: true or false", NULL},
     {"import", NULL, {NULL}, NULL, "import orgs|orders FILE.csv [--all-or-nothing]", run_import},
+    {"export", NULL, {NULL}, NULL, "export orgs|orders|records|summary|events|all DIRECTORY [--csv --since --until --after]: files, with a manifest", run_export},
     {"watch", NULL, {NULL}, NULL, "events as they happen [--after --region --order --org --kind]", run_watch},
     {"stats", "stats.summary", {NULL}, "state category priority orders headcount", "orders counted [--region --since --until]", NULL},
     {"server", "server.stats", {NULL}, NULL, "the daemon's counts and sizes", NULL},
@@ -96,6 +103,8 @@ static const struct verb verbs[] = {
     {"token rotate", "token.rotate", {"token_id"}, NULL, "a new secret; the one before stays good until the next time", NULL},
     {"token revoke", "token.revoke", {"token_id"}, NULL, "the token is no good any more", NULL},
     {"audit verify", NULL, {NULL}, NULL, "audit verify DATABASE [HEADS [KEY]]: is the event log as it was written?", run_audit},
+    {"top", NULL, {NULL}, NULL, "rates, queues and latencies, live [--count N]", run_top},
+    {"doctor", NULL, {NULL}, NULL, "what is wrong, and what to do [--config FILE --data DIRECTORY --backups DIRECTORY]", run_doctor},
     {"call", NULL, {NULL}, NULL, "call METHOD [JSON]: any method; the answer as JSON", run_call},
 };
 
@@ -227,6 +236,88 @@ static int run_call(const char *server, int argc, char **argv, bool is_json)
         return 1;
     }
     return finish(client, NULL, true);
+}
+
+/* One option of export; false: it is none, or its value is wrong. */
+static bool take_export_option(struct export_options *o, const char *name, const char *value)
+{
+    char *end = NULL;
+    if (value == NULL)
+        return false;
+    if (strcmp(name, "--since") == 0)
+        return time_parse(value, &o->since);
+    if (strcmp(name, "--until") == 0)
+        return time_parse(value, &o->until);
+    o->after = strtoull(value, &end, 10);
+    return strcmp(name, "--after") == 0 && *value >= '0' && *value <= '9' && *end == '\0' && o->after <= ID_MAX;
+}
+
+static int run_export(const char *server, int argc, char **argv, bool is_json)
+{
+    struct export_options options = {.kind = argc > 0 ? argv[0] : "", .directory = argc > 1 ? argv[1] : ""};
+    bool is_good = argc >= 2;
+    (void)is_json;
+    for (int i = 2; is_good && i < argc; i++) {
+        if (strcmp(argv[i], "--csv") == 0)
+            options.is_csv = true;
+        else
+            is_good = take_export_option(&options, argv[i], i + 1 < argc ? argv[i + 1] : NULL), i++;
+    }
+    if (!is_good) {
+        fputs("usage: paidan export orgs|orders|records|summary|events|all DIRECTORY [--csv] [--since TIME] [--until TIME] [--after EVENT]\n"
+              "times are RFC 3339, such as 2026-11-24T09:00:00+08:00\n", stderr);
+        return EX_USAGE;
+    }
+    struct client *client = cli_open(server);
+    if (client == NULL)
+        return EX_UNAVAILABLE;
+    int rc = export_run(client, &options);
+    client_close(client);
+    return rc;
+}
+
+static int run_top(const char *server, int argc, char **argv, bool is_json)
+{
+    (void)is_json;
+    char *end = NULL;
+    long count = argc == 2 && strcmp(argv[0], "--count") == 0 ? strtol(argv[1], &end, 10) : 0;
+    if (argc != 0 && (end == NULL || *end != '\0' || count < 1 || count > 100000)) {
+        fputs("usage: paidan top [--count N]; N is 1 to 100000\n", stderr);
+        return EX_USAGE;
+    }
+    struct client *client = cli_open(server);
+    if (client == NULL)
+        return EX_UNAVAILABLE;
+    int rc = top_run(client, (int)count, 1000);
+    client_close(client);
+    return rc;
+}
+
+static int run_doctor(const char *server, int argc, char **argv, bool is_json)
+{
+    static struct settings settings;
+    struct failure failure = {0};
+    const char *backups = NULL;
+    (void)is_json;
+    settings_default(&settings);
+    for (int i = 0; i < argc; i += 2) {
+        int rc = -1;
+        if (i + 1 < argc && strcmp(argv[i], "--config") == 0)
+            rc = settings_read(&settings, argv[i + 1], &failure);
+        else if (i + 1 < argc && strcmp(argv[i], "--data") == 0)
+            rc = settings_set(&settings, "data", argv[i + 1], "command line", &failure);
+        else if (i + 1 < argc && strcmp(argv[i], "--backups") == 0)
+            rc = (backups = argv[i + 1]) == NULL;
+        if (rc != 0) {
+            fprintf(stderr, "%s\nusage: paidan doctor [--config FILE] [--data DIRECTORY] [--backups DIRECTORY]\n", failure.text);
+            return failure.exit_code != 0 ? failure.exit_code : EX_USAGE;
+        }
+    }
+    struct client *client = cli_open(server);
+    int rc = doctor_run(&settings, client, backups);
+    if (client != NULL)
+        client_close(client);
+    return rc;
 }
 
 /* Packs `--name value` pairs into the open map; contact_* go into a map of their own. */

@@ -11,7 +11,7 @@ static bool run_hello(struct call *call, struct pack *out)
     char roles[ROLES_BYTES];
     const struct identity *who = &call->session->who;
     const char *token = arg_has(&call->args, P_TOKEN) ? call->args.text[P_TOKEN] : NULL;
-    if (token != NULL && !turn_identify(call, token, strlen(token)))
+    if (token != NULL && !turn_identify(call->turn, call->session, token, strlen(token)))
         return error_set(&call->error, REFUSAL_UNAUTHENTICATED, "token", "it is unknown, expired or revoked");
     if (arg_has(&call->args, P_CLIENT))
         snprintf(call->session->actor, sizeof call->session->actor, "%.30s/%.32s",
@@ -159,6 +159,6 @@ const struct method server_methods[] = {
     {"server.stats", ROLE_OPERATOR, "Counts, sizes, and how the live queues are.", "{orders_open, …, live}", 0, 0, {P_DIGEST}, run_stats, NULL, NULL},
     {"server.backup", ROLE_OPERATOR, "Copy the database to a new file on the service's host, while it runs.", "{path}", METHOD_READER | METHOD_NEW, 1, {P_PATH}, run_backup, NULL, got_backup},
     {"server.reload", ROLE_OPERATOR, "Read the configuration and the tables again, as SIGHUP does.", "{reloading}", 0, 0, {P_NONE}, run_reload, NULL, NULL},
-    {"code.list", ROLE_EVERY, "The closed lists and code tables, with Chinese and English labels.", "{items: […], next}", 0, 0, {P_LIST}, run_codes, NULL, NULL},
+    {"code.list", ROLE_ANYONE, "The closed lists and code tables, with Chinese and English labels.", "{items: […], next}", 0, 0, {P_LIST}, run_codes, NULL, NULL},
 };
 const int server_method_count = (int)ARRAY_LEN(server_methods);

@@ -14,10 +14,9 @@
 #include "texts.h"
 
 #define HEARTBEAT_MS 15000
-#define TOKEN_BYTES_MAX 200
+#define MSGID 1 /* each call is one request */
 
 enum call_kind { CALL_RPC, CALL_METRICS, CALL_EVENTS };
-enum { MSGID_HELLO, MSGID_REQUEST };
 
 struct http_call {
     struct http *http;
@@ -186,26 +185,24 @@ void gateway_free_done(struct http *h)
     }
 }
 
-static void begin_request(struct pack *pack, uint32_t msgid, const char *method)
+static void begin_request(struct pack *pack, const char *method)
 {
     pack_reset(pack);
     pack_fixed_list(pack, 4);
     pack_int(pack, 0);
-    pack_uint(pack, msgid);
+    pack_int(pack, MSGID);
     pack_text(pack, method);
     pack_fixed_list(pack, 1);
 }
 
-static void say_hello(struct http_call *call, struct pack *pack, const char *token)
+static void finish(struct http_call *call)
 {
-    begin_request(pack, MSGID_HELLO, "session.hello");
-    pack_map(pack);
-    pack_key_text(pack, "token", strlen(token) <= TOKEN_BYTES_MAX ? token : "too long");
-    pack_close(pack);
-    turn_request(call->http->server->turn, call->session, pack->bytes, pack->len);
+    call->is_done = true;
+    call->connection->call = NULL;
+    call->req = NULL;
 }
 
-/* Gives a packed request to the turn, after the token that came with it. */
+/* Gives a packed request to the turn, as whoever the token says. */
 static void submit(struct http *h, struct evhttp_request *req, enum call_kind kind, const struct pack *request)
 {
     struct frame_scan scan = {.at = 0};
@@ -216,21 +213,15 @@ static void submit(struct http *h, struct evhttp_request *req, enum call_kind ki
         return;
     }
     struct http_call *call = call_new(h, req, kind);
-    struct pack hello = {.bytes = NULL};
-    if (token != NULL)
-        say_hello(call, &hello, token);
+    if (token != NULL && !turn_identify(h->server->turn, call->session, token, strlen(token))) {
+        refuse(req, REFUSAL_UNAUTHENTICATED, "token", "it is unknown, expired or revoked");
+        finish(call);
+        return;
+    }
     turn_request(h->server->turn, call->session, request->bytes, request->len);
-    pack_fini(&hello);
 }
 
 /* Answers and events. */
-
-static void finish(struct http_call *call)
-{
-    call->is_done = true;
-    call->connection->call = NULL;
-    call->req = NULL;
-}
 
 static void answer_result(struct http_call *call, const struct node *result)
 {
@@ -296,11 +287,10 @@ static void take_answer(struct http_call *call, const struct node *n)
     if (error->kind != NODE_NIL) {
         reply_error(call->req, error);
         finish(call);
-    } else if (n->u.items[1].u.number == MSGID_REQUEST) {
-        if (call->kind != CALL_EVENTS)
-            answer_result(call, &n->u.items[3]);
-        else
-            start_stream(call);
+    } else if (call->kind != CALL_EVENTS) {
+        answer_result(call, &n->u.items[3]);
+    } else {
+        start_stream(call);
     }
 }
 
@@ -378,7 +368,7 @@ static void post_rpc(struct http *h, struct evhttp_request *req, const char *met
         refuse(req, REFUSAL_UNKNOWN_METHOD, "method", "over HTTP this is GET /events");
         return;
     }
-    begin_request(&pack, MSGID_REQUEST, method);
+    begin_request(&pack, method);
     if (!json_pack_object(&pack, len != 0 ? (const char *)evbuffer_pullup(input, -1) : "{}", len != 0 ? len : 2, why))
         refuse(req, REFUSAL_BAD_REQUEST, "body", why);
     else
@@ -389,7 +379,7 @@ static void post_rpc(struct http *h, struct evhttp_request *req, const char *met
 static void get_metrics(struct http *h, struct evhttp_request *req)
 {
     struct pack pack = {.bytes = NULL};
-    begin_request(&pack, MSGID_REQUEST, "server.stats");
+    begin_request(&pack, "server.stats");
     pack_map(&pack);
     pack_close(&pack);
     submit(h, req, CALL_METRICS, &pack);
@@ -421,7 +411,7 @@ static void get_events(struct http *h, struct evhttp_request *req)
 {
     struct pack pack = {.bytes = NULL};
     struct error error;
-    begin_request(&pack, MSGID_REQUEST, "event.subscribe");
+    begin_request(&pack, "event.subscribe");
     if (pack_query(&pack, req, &error))
         submit(h, req, CALL_EVENTS, &pack);
     else

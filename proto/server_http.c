@@ -3,7 +3,9 @@
  * libevent restarts its timeouts with every byte and bounds no number of connections, so both are watched
  * here: each bufferevent is made by us and kept by a reference, its head must end within HEAD_MS, and when
  * CONNECTIONS_MAX are held no more are taken until some have gone. */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -15,10 +17,11 @@
 #define BODY_BYTES_MAX (1 << 20)
 #define TIMEOUT_S 60 /* without a byte read or written */
 
+/* Takes no more connections, or takes them again. */
 static void rest(struct http *h, bool rests)
 {
-    if (h->is_resting == rests)
-        return;
+    if (rests && !h->is_resting)
+        log_warn("http_connections_max", "connections=%u", h->connection_count);
     h->is_resting = rests;
     for (int i = 0; i < h->listener_count; i++) {
         if (rests)
@@ -26,8 +29,14 @@ static void rest(struct http *h, bool rests)
         else
             evconnlistener_enable(h->listeners[i].listener);
     }
-    if (rests)
-        log_warn("http_connections_max", "connections=%u", h->connection_count);
+}
+
+/* Out of descriptors: the listener rests until the next sweep, or it would spin. */
+static void on_accept_error(struct evconnlistener *listener, void *context)
+{
+    (void)context;
+    log_error("accept_failed", "reason=\"%s\"", strerror(errno));
+    evconnlistener_disable(listener);
 }
 
 /* libevent is about to make a connection. */
@@ -36,7 +45,7 @@ static struct bufferevent *make_bufferevent(struct event_base *base, void *conte
     struct http *h = context;
     struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
     if (bev == NULL)
-        return NULL; /* libevent tries for itself, and fails too */
+        memory_fail();
     struct http_connection *c = must_alloc(1, sizeof *c);
     *c = (struct http_connection){.http = h, .bev = bev, .since = server_now(h->server), .next = h->connections};
     if (c->next != NULL)
@@ -132,7 +141,7 @@ int http_listen(struct server *s, int fd, struct failure *failure)
     if (s->http == NULL)
         s->http = http_new(s);
     struct evconnlistener *listener =
-        s->http != NULL ? evconnlistener_new(s->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, -1, fd) : NULL;
+        s->http != NULL ? evconnlistener_new(s->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd) : NULL;
     struct evhttp_bound_socket *bound = listener != NULL ? evhttp_bind_listener(s->http->evhttp, listener) : NULL;
     if (bound == NULL) {
         if (listener != NULL)
@@ -141,6 +150,7 @@ int http_listen(struct server *s, int fd, struct failure *failure)
             close(fd);
         return failure_set(failure, EX_OSERR, "listen: http: no memory");
     }
+    evconnlistener_set_error_cb(listener, on_accept_error);
     s->http->listeners[s->http->listener_count++] = (struct http_listener){.bound = bound, .listener = listener};
     return 0;
 }

@@ -411,7 +411,7 @@ int net_listen(struct server *s, struct failure *failure)
             snprintf(l->path, sizeof l->path, "%s", value + 5);
             log_info("listening", "address=%s", value);
         }
-        l->listener = evconnlistener_new(s->base, on_accept, l, LEV_OPT_CLOSE_ON_FREE, -1, fd);
+        l->listener = evconnlistener_new(s->base, on_accept, l, LEV_OPT_CLOSE_ON_FREE, 0, fd);
         if (l->listener == NULL) {
             close(fd);
             return failure_set(failure, EX_OSERR, "listen: %s: no memory", value);

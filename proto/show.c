@@ -217,8 +217,10 @@ void show_error(FILE *out, const struct node *error)
     char times[64];
     if (misfit != NULL)
         cell_text("misfit", misfit, text);
+    int known = code != NULL ? word_find(&words_refusal, code->u.text, code->count) : -1;
     if (code != NULL && message != NULL)
-        fprintf(out, "%.*s: %.*s%s%s%s\n", (int)code->count, code->u.text, (int)message->count,
+        fprintf(out, "%.*s%s%s: %.*s%s%s%s\n", (int)code->count, code->u.text, known >= 0 ? " " : "",
+                known >= 0 ? words_refusal.words[known].zh : "", (int)message->count,
                 message->u.text, text[0] != '\0' ? " -- " : "", text, range_of(error, times));
     else
         fputs("the answer was an error of a form that is not ours\n", out);

@@ -67,7 +67,7 @@ struct session *turn_connect(struct turn *turn, uint64_t connection,
                              const struct identity *who);
 void turn_disconnect(struct turn *turn, struct session *session);
 /* Says who the caller is, by a token; what it could do before is over. False: nobody's token. */
-bool turn_identify(struct call *call, const char *token, size_t len);
+bool turn_identify(struct turn *turn, struct session *session, const char *token, size_t len);
 
 /* One whole frame. False: it was no request; an error was sent where it could be, and the connection
  * should end after that. */

@@ -163,17 +163,16 @@ void turn_put_token(struct turn *t, const struct token_row *row)
         }
 }
 
-bool turn_identify(struct call *call, const char *token, size_t len)
+bool turn_identify(struct turn *t, struct session *s, const char *token, size_t len)
 {
-    struct session *s = call->session;
     drop_subscriptions(s);
-    if (tokens_check(&call->turn->tokens, token, len, call->now, &s->who)) {
+    if (tokens_check(&t->tokens, token, len, t->ports.now(t->ports.context), &s->who)) {
         snprintf(s->actor, sizeof s->actor, "%s", s->who.principal);
         return true;
     }
     s->who.roles = 0;
     s->failures++;
-    call->turn->counts.wrong_tokens++;
+    t->counts.wrong_tokens++;
     return false;
 }
 

@@ -261,6 +261,24 @@ void vault_digest(enum vault_profile profile, const struct piece *pieces, int co
     EVP_MD_CTX_free(context);
 }
 
+bool vault_digest_file(const char *path, uint8_t digest[DIGEST_BYTES])
+{
+    unsigned char bytes[65536];
+    size_t got = 0;
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    openssl_must(context != NULL && EVP_DigestInit_ex2(context, EVP_sha256(), NULL) == 1);
+    while ((got = fread(bytes, 1, sizeof bytes, file)) != 0)
+        openssl_must(EVP_DigestUpdate(context, bytes, got) == 1);
+    bool is_good = ferror(file) == 0;
+    fclose(file);
+    openssl_must(EVP_DigestFinal_ex(context, digest, NULL) == 1);
+    EVP_MD_CTX_free(context);
+    return is_good;
+}
+
 void vault_sign(const struct vault *v, const void *bytes, size_t len, uint8_t signature[SIGNATURE_BYTES])
 {
     EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, v->sign_seed, sizeof v->sign_seed);

@@ -22,6 +22,8 @@ sh tests/deps.sh qemu-system-x86 busybox-static socat e2fsprogs cpio || exit 1
 { $python tests/vm.py "$build" "${MACHINE_CYCLES:-10}"; $python tests/vm.py "$build" 2 control; } >"$work/vm"
 say "faults"
 $python tests/faults.py "$build" "${ROUNDS:-40}" >"$work/faults"
+say "a start with a million open orders"
+"$build/paidan-bench" start --organisations 10000 --orders 1000000 --json >"$work/start" 2>/dev/null
 say "flipped bits"
 "$build/tests/sim" rot 1 3 37 >"$work/rot"
 say "fuzzing"
@@ -56,6 +58,7 @@ Written by \`make scoreboard\` on $(date -u +%Y-%m-%d) at commit $commit, on $(n
 | --- | --- | --- | --- |
 | S1 | crash points tried, second crashes during recovery among them; lost, unexpected, broken | \`build/tests/sim crashes SEED 0 1 4\` | $(sum crashes points) points ($(sum crashes second_crashes) second crashes, $(count crashes) workloads with place, accept, complete, escalation, backup, and migration from schema 1 or 2); failures: $(sum crashes failed) |
 | S3 | the power of a whole machine cut | \`tests/vm.py build 10\` | below, and by hand: $(notes S3) |
+| S4 | restart to serving with 1,000,000 open orders; kill -9 cycles below | \`paidan-bench start --organisations 10000 --orders 1000000\` | $(cat "$work/start") |
 | S5 | operations that failed, once and for ever: I/O; allocations | \`sim faults\`, \`sim memory\` | $(sum faults points) and $(sum memory points) runs; failures: $(($(sum faults failed) + $(sum memory failed))) |
 | S6 | simulated seeds | \`make sim SEED=1 RUNS=1000\` | $(sum run seeds) seeds, $(sum run virtual_hours) virtual hours, $(sum run crashes) crashes, $(sum run disk_faults) disk faults, $(sum run redis_faults) faults of Redis, $(sum run acknowledged) acknowledged deeds; failures: $(sum run failed). Today: $(sed -n 's/.* run .*seeds_per_minute=\([0-9]*\).*virtual_to_real=\([0-9]*\).*/\1 seeds a minute on one core, virtual to real \2 : 1/p' "$work/slice") |
 | S7 | planted bugs caught | \`make mutants\` | $(grep -c 'caught after' "$work/mutants") of $(grep -c '^mutant ' "$work/mutants"); median $(sed -nE 's/.*caught after ([0-9]+) seeds.*/\1/p' "$work/mutants" | sort -n | awk '{a[NR]=$1} END {print a[int((NR+1)/2)]}') seeds, $(sed -nE 's/.*caught after ([0-9]+) cases.*/\1/p' "$work/mutants" | sort -n | awk '{a[NR]=$1} END {print a[int((NR+1)/2)]}') trespassing requests; each below |

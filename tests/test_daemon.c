@@ -659,6 +659,71 @@ START_TEST(the_protocol_page_is_fresh)
 }
 END_TEST
 
+START_TEST(top_and_doctor_say_how_it_is)
+{
+    struct daemon d = daemon_start(NULL);
+    char said[8000];
+    char arguments[300];
+    char path[100];
+    place(&d, "one", "");
+    ck_assert_int_eq(cli(&d, "top --count 1", said, sizeof said), 0);
+    ck_assert_ptr_nonnull(strstr(said, "waiting 1 "));
+    ck_assert_ptr_nonnull(strstr(said, "a second"));
+    ck_assert_int_eq(cli(&d, "top --count none", said, sizeof said), EX_USAGE);
+    snprintf(arguments, sizeof arguments, "doctor --data %s/data --backups %s/backups", d.directory, d.directory);
+    ck_assert_int_eq(cli(&d, arguments, said, sizeof said), 1);
+    ck_assert_ptr_nonnull(strstr(said, "bad  故障  backups"));
+    ck_assert_ptr_nonnull(strstr(said, "good 正常  clock"));
+    ck_assert_ptr_nonnull(strstr(said, "warn 注意  key"));
+    snprintf(path, sizeof path, "%s/backups", d.directory);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "backup %s/backups/one.db", d.directory);
+    ck_assert_int_eq(cli(&d, path, said, sizeof said), 0);
+    ck_assert_msg(cli(&d, arguments, said, sizeof said) == 0, "%s", said);
+    snprintf(path, sizeof path, "%s/data", d.directory);
+    ck_assert_int_eq(chmod(path, 0755), 0);
+    cli(&d, arguments, said, sizeof said);
+    ck_assert_ptr_nonnull(strstr(said, "is open to others"));
+    daemon_kill(&d);
+    ck_assert_int_eq(cli(&d, arguments, said, sizeof said), 1);
+    ck_assert_ptr_nonnull(strstr(said, "it cannot be reached"));
+    ck_assert_int_eq(cli(&d, "doctor --config /no/such/file", said, sizeof said), EX_CONFIG);
+    daemon_end(&d);
+}
+END_TEST
+
+START_TEST(what_is_exported_is_counted_and_digested)
+{
+    struct daemon d = daemon_start(NULL);
+    char said[4000];
+    char command[400];
+    daemon_number(&d, "org.put", "{\"id\":7,\"region\":441302001001,\"lat\":23.0861,\"lon\":114.4132,\"skills\":[\"legal_aid\"],"
+                                 "\"capacity\":5,\"name\":\"=1+1, \\\"七队\\\"\"}", "org");
+    place(&d, "one", "");
+    place(&d, "two", ",\"contact\":{\"name\":\"CANARY\"}");
+    snprintf(command, sizeof command, "export all %s/out", d.directory);
+    ck_assert_int_eq(cli(&d, command, said, sizeof said), 0);
+    ck_assert_ptr_nonnull(strstr(said, "orders.ndjson        2 rows"));
+    snprintf(command, sizeof command, "cd %s/out && sha256sum -c --quiet SHA256SUMS && [ $(wc -l <orders.ndjson) = 2 ] && "
+             "! grep -rq CANARY . && grep -q '\"kind\": \"events\"' manifest.json && ! ls *.part 2>/dev/null", d.directory);
+    ck_assert_int_eq(system(command), 0);
+    snprintf(command, sizeof command, "export orgs %s/csv --csv", d.directory);
+    ck_assert_int_eq(cli(&d, command, said, sizeof said), 0);
+    snprintf(command, sizeof command, "python3 -c \"import csv; r = list(csv.DictReader(open('%s/csv/orgs.csv', newline=''))); "
+             "assert len(r) == 1 and r[0]['name'] == chr(39) + '=1+1, ' + chr(34) + '七队' + chr(34), r\"", d.directory);
+    ck_assert_int_eq(system(command), 0);
+    snprintf(command, sizeof command, "export events %s/more --after 2", d.directory); /* where an earlier one ended */
+    ck_assert_int_eq(cli(&d, command, said, sizeof said), 0);
+    snprintf(command, sizeof command, "grep -q '\"seq\": 3,' %s/more/events.ndjson && ! grep -q '\"seq\": 2,' %s/more/events.ndjson",
+             d.directory, d.directory);
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_int_eq(cli(&d, "export people /tmp/x", said, sizeof said), EX_USAGE);
+    ck_assert_int_eq(cli(&d, "export orders /tmp/x --since yesterday", said, sizeof said), EX_USAGE);
+    ck_assert_int_eq(cli(&d, "export orders /proc/x", said, sizeof said), EX_CANTCREAT);
+    daemon_end(&d);
+}
+END_TEST
+
 Suite *suite_daemon(void);
 Suite *suite_daemon(void)
 {
@@ -682,6 +747,8 @@ Suite *suite_daemon(void)
     tcase_add_test(t, another_client_speaks_with_it);
     tcase_add_test(t, the_command_line_carries_an_order_to_its_end);
     tcase_add_test(t, files_are_imported_or_their_lines_are_named);
+    tcase_add_test(t, top_and_doctor_say_how_it_is);
+    tcase_add_test(t, what_is_exported_is_counted_and_digested);
     tcase_add_test(t, the_protocol_page_is_fresh);
     suite_add_tcase(s, t);
     return s;

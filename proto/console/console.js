@@ -43,7 +43,6 @@ async function enter() {
   if (!answer.roles) throw new Refusal({ code: 'unauthenticated', message: 'a token is needed', field: 'token' }, 401);
   const roles = answer.roles === 'all' ? ['dispatcher', 'supervisor', 'org'] : answer.roles.split(/[,|]\s*/);
   const who = { ...answer, has: (role) => roles.includes(role) };
-  await loadTables();
   const open = views.filter((view) => view.may(who) && (view.name !== 'team' || who.org));
   at('who').textContent = who.principal;
   at('leave').hidden = !hasToken();
@@ -57,6 +56,7 @@ async function begin() {
   at('language').textContent = language() === 'zh' ? 'English' : '中文';
   close();
   close = () => {};
+  await attempt(loadTables); // before anything is refused, so that it is said in Chinese too
   if (hasToken()) {
     if (!(await attempt(enter))) ask();
   } else {

@@ -27,14 +27,6 @@ const texts = {
   region: ['区划', 'Region'], headcount: ['人数', 'Headcount'], completed: ['已完成', 'Completed'],
 };
 
-const refusals = {
-  bad_state: '当前状态不允许此操作', not_found: '查无此项', forbidden: '无权操作', unauthenticated: '请先出示有效令牌', claimed: '他人正在处理',
-  misfit: '该组织不合适', covered: '人数已满，无需更多组织', expired: '已过时限', conflict: '此前已用同一编号办理过其他请求', limit: '超出上限',
-  overloaded: '系统繁忙，请稍候', draining: '系统即将停止，不接新单', storage_low: '磁盘空间不足，暂不接新单', rate_limited: '请求过快，请稍候',
-  missing_field: '缺少必填项', bad_type: '类型不对', out_of_range: '超出范围', bad_value: '取值不对', unknown_field: '没有此项', in_use: '仍在使用中',
-  too_few_declines: '谢绝次数不足，不能指令派单', unreachable: '无法连接服务', unavailable: '暂不可用',
-};
-
 let isEnglish = localStorage.getItem('paidan.language') === 'en';
 const tables = {};
 
@@ -49,7 +41,7 @@ export function changeLanguage() {
 export const t = (key) => (texts[key] || [key, key])[isEnglish ? 1 : 0];
 
 export async function loadTables() {
-  const lists = ['skills', 'reasons', 'states', 'offer_states', 'priorities', 'modes', 'levels', 'events', 'misfits'];
+  const lists = ['skills', 'reasons', 'states', 'offer_states', 'priorities', 'modes', 'levels', 'events', 'misfits', 'errors'];
   await Promise.all(lists.map(async (list) => {
     tables[list] = (await call('code.list', { list })).items;
   }));
@@ -67,7 +59,8 @@ export const reasonsFor = (what) => (tables.reasons || []).filter((r) => r.for =
 
 // A refusal in both languages, with the field it is about.
 export function explain(e) {
-  const zh = refusals[e.code];
+  const row = (tables.errors || []).find((r) => r.name === e.code);
+  const zh = row ? row.zh : e.code === 'unreachable' ? texts.unreachable[0] : '';
   const misfit = e.misfit ? `（${label('misfits', e.misfit)}）` : '';
   const range = e.low !== undefined ? ` [${e.low}, ${e.high}]` : '';
   const field = e.field ? ` · ${e.field}${range}` : '';

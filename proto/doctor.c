@@ -1,0 +1,178 @@
+#include "doctor.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/store.h"
+
+enum verdict { GOOD, WARN, BAD };
+
+struct doctor {
+    const struct settings *settings;
+    bool is_bad;
+};
+
+__attribute__((format(printf, 4, 5))) static void find(struct doctor *d, enum verdict verdict, const char *what,
+                                                        const char *format, ...)
+{
+    static const char *const words[] = {"good 正常", "warn 注意", "bad  故障"};
+    va_list arguments;
+    d->is_bad |= verdict == BAD;
+    printf("%s  %-10s ", words[verdict], what);
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    putchar('\n');
+}
+
+static void look_at_data(struct doctor *d)
+{
+    const char *path = d->settings->data;
+    char file[SETTING_TEXT_BYTES + 32];
+    struct stat st;
+    struct statvfs fs;
+    if (stat(path, &st) != 0) {
+        find(d, BAD, "data", "%s: not there; paidand makes it at its first start", path);
+        return;
+    }
+    if ((st.st_mode & 077) != 0)
+        find(d, WARN, "data", "%s is open to others: chmod 0700 %s", path, path);
+    else
+        find(d, GOOD, "data", "%s belongs to its owner alone", path);
+    if (statvfs(path, &fs) == 0) {
+        uint64_t free_mib = (uint64_t)fs.f_bavail * fs.f_frsize >> 20;
+        uint32_t reserve = d->settings->disk_reserve_mib;
+        find(d, free_mib < reserve ? BAD : free_mib < reserve * UINT64_C(8) ? WARN : GOOD, "disk",
+             "%" PRIu64 " MiB free; new orders are refused below %u (disk_reserve_mib)", free_mib, reserve);
+    }
+    snprintf(file, sizeof file, "%s/master.key", path);
+    if (access(file, F_OK) == 0)
+        find(d, WARN, "key", "the master key lies in the data directory: move it, and name it with master_key or LoadCredential");
+    snprintf(file, sizeof file, "%s/paidan.db", path);
+    bool has_database = stat(file, &st) == 0;
+    snprintf(file, sizeof file, "%s/paidan.db-wal", path);
+    if (has_database && st.st_size == 0 && access(file, F_OK) == 0)
+        find(d, BAD, "database", "it is empty and its log is not: do not start; restore a backup, keep both files");
+    else if (has_database)
+        find(d, GOOD, "database", "%s/paidan.db, %lld KiB", path, (long long)st.st_size >> 10);
+}
+
+static void look_at_heads(struct doctor *d)
+{
+    char file[SETTING_TEXT_BYTES + 32];
+    struct stat st;
+    snprintf(file, sizeof file, "%s", d->settings->audit_heads);
+    if (file[0] == '\0')
+        snprintf(file, sizeof file, "%s/heads.log", d->settings->data);
+    if (stat(file, &st) != 0)
+        find(d, WARN, "audit", "%s: no signed head yet", file);
+    else if (strncmp(file, d->settings->data, strlen(d->settings->data)) == 0)
+        find(d, WARN, "audit", "%s lies beside the data: copy it to another host, or its heads prove nothing", file);
+    else
+        find(d, GOOD, "audit", "%s", file);
+}
+
+/* The age of the newest backup. */
+static void look_at_backups(struct doctor *d, const char *directory)
+{
+    time_t newest = 0;
+    struct dirent *entry = NULL;
+    if (directory == NULL) {
+        find(d, WARN, "backups", "not looked at: say where they are with --backups DIRECTORY");
+        return;
+    }
+    DIR *open = opendir(directory);
+    while (open != NULL && (entry = readdir(open)) != NULL) {
+        char path[1400];
+        struct stat st;
+        snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+        if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_mtime > newest)
+            newest = st.st_mtime;
+    }
+    if (open != NULL)
+        closedir(open);
+    double hours = difftime(time(NULL), newest) / 3600;
+    if (newest == 0)
+        find(d, BAD, "backups", "%s holds none: paidan backup %s/paidan-$(date +%%F).db", directory, directory);
+    else
+        find(d, hours > 26 ? WARN : GOOD, "backups", "the newest is %.0f hours old", hours);
+}
+
+static int64_t number_at(const struct node *map, const char *key)
+{
+    const struct node *value = map != NULL && map->kind == NODE_MAP ? node_get(map, key) : NULL;
+    return value == NULL ? -1 : value->kind == NODE_BOOL ? value->u.truth : value->kind == NODE_INT ? value->u.number : -1;
+}
+
+static const struct node *ask(struct client *client, const char *method)
+{
+    const struct node *error = NULL;
+    struct pack *pack = client_begin(client, method);
+    pack_map(pack);
+    pack_close(pack);
+    return client_call(client, &error);
+}
+
+static void look_at_daemon(struct doctor *d, struct client *client)
+{
+    const struct node *info = ask(client, "server.info");
+    if (info == NULL) {
+        find(d, BAD, "daemon", "it is connected and does not answer");
+        return;
+    }
+    int64_t apart = number_at(info, "now") - (int64_t)time(NULL) * 1000;
+    find(d, apart < -5000 || apart > 5000 ? WARN : GOOD, "clock", "the daemon's and this one are %.1f s apart", (double)llabs(apart) / 1000);
+    find(d, number_at(info, "schema") == SCHEMA_VERSION ? GOOD : WARN, "schema", "version %lld, this program's is %d",
+         (long long)number_at(info, "schema"), SCHEMA_VERSION);
+    const struct node *stats = ask(client, "server.stats");
+    if (stats == NULL) {
+        find(d, WARN, "daemon", "its numbers are for operators: run this as root, or with an operator's token");
+        return;
+    }
+    find(d, GOOD, "daemon", "%lld open orders, %lld wait", (long long)number_at(stats, "orders_open"), (long long)number_at(stats, "orders_waiting"));
+    if (number_at(stats, "storage_low") == 1)
+        find(d, BAD, "storage", "new orders are being refused: make room");
+    if (number_at(node_get(stats, "live"), "up") == 0)
+        find(d, WARN, "redis", "it is away; orders go on without it, and it is filled anew when it is back");
+    if (number_at(stats, "wrong_tokens") > 100)
+        find(d, WARN, "tokens", "%lld wrong ones were shown since the start", (long long)number_at(stats, "wrong_tokens"));
+}
+
+static void look_at_files(struct doctor *d)
+{
+    const struct settings *s = d->settings;
+    const struct {
+        const char *key, *path;
+    } files[] = {{"regions", s->regions}, {"codes", s->codes}, {"tls_cert", s->tls_cert}, {"tls_key", s->tls_key}, {"tls_ca", s->tls_ca},
+                 {"master_key", s->master_key}};
+    struct stat st;
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        if (files[i].path[0] == '\0')
+            continue;
+        if (access(files[i].path, R_OK) != 0)
+            find(d, BAD, files[i].key, "%s cannot be read", files[i].path);
+        else if ((i == 3 || i == 5) && stat(files[i].path, &st) == 0 && (st.st_mode & 077) != 0)
+            find(d, BAD, files[i].key, "%s can be read by others: chmod 0400 %s", files[i].path, files[i].path);
+    }
+}
+
+int doctor_run(const struct settings *settings, struct client *client, const char *backups)
+{
+    struct doctor d = {.settings = settings};
+    look_at_files(&d);
+    look_at_data(&d);
+    look_at_heads(&d);
+    look_at_backups(&d, backups);
+    if (client != NULL)
+        look_at_daemon(&d, client);
+    else
+        find(&d, BAD, "daemon", "it cannot be reached: is it running, and is --server right?");
+    return d.is_bad ? 1 : 0;
+}

@@ -62,6 +62,14 @@ struct node *codec_decode(struct arena *arena, const uint8_t *frame, size_t len)
     return is_good ? node : NULL;
 }
 
+int64_t node_number(const struct node *map, const char *key, int64_t fallback)
+{
+    const struct node *value = map != NULL && map->kind == NODE_MAP ? node_get(map, key) : NULL;
+    if (value == NULL || (value->kind != NODE_INT && value->kind != NODE_BOOL))
+        return fallback;
+    return value->kind == NODE_INT ? value->u.number : value->u.truth;
+}
+
 bool node_is_text(const struct node *node, const char *text)
 {
     size_t len = strlen(text);

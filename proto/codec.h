@@ -29,6 +29,8 @@ struct node *codec_decode(struct arena *arena, const uint8_t *frame, size_t len)
 
 /* The value of a key of a map; NULL when absent. */
 const struct node *node_get(const struct node *map, const char *key);
+/* The number, or 0 and 1 of a truth, that stands there; `fallback` when nothing of the kind does. */
+int64_t node_number(const struct node *map, const char *key, int64_t fallback);
 bool node_is_text(const struct node *node, const char *text);
 
 /* Encoding: bytes grow at the end; maps and lists are opened and closed and count themselves. */

@@ -105,12 +105,6 @@ static void look_at_backups(struct doctor *d, const char *directory)
         find(d, hours > 26 ? WARN : GOOD, "backups", "the newest is %.0f hours old", hours);
 }
 
-static int64_t number_at(const struct node *map, const char *key)
-{
-    const struct node *value = map != NULL && map->kind == NODE_MAP ? node_get(map, key) : NULL;
-    return value == NULL ? -1 : value->kind == NODE_BOOL ? value->u.truth : value->kind == NODE_INT ? value->u.number : -1;
-}
-
 static const struct node *ask(struct client *client, const char *method)
 {
     const struct node *error = NULL;
@@ -127,22 +121,22 @@ static void look_at_daemon(struct doctor *d, struct client *client)
         find(d, BAD, "daemon", "it is connected and does not answer");
         return;
     }
-    int64_t apart = number_at(info, "now") - (int64_t)time(NULL) * 1000;
+    int64_t apart = node_number(info, "now", -1) - (int64_t)time(NULL) * 1000;
     find(d, apart < -5000 || apart > 5000 ? WARN : GOOD, "clock", "the daemon's and this one are %.1f s apart", (double)llabs(apart) / 1000);
-    find(d, number_at(info, "schema") == SCHEMA_VERSION ? GOOD : WARN, "schema", "version %lld, this program's is %d",
-         (long long)number_at(info, "schema"), SCHEMA_VERSION);
+    find(d, node_number(info, "schema", -1) == SCHEMA_VERSION ? GOOD : WARN, "schema", "version %lld, this program's is %d",
+         (long long)node_number(info, "schema", -1), SCHEMA_VERSION);
     const struct node *stats = ask(client, "server.stats");
     if (stats == NULL) {
         find(d, WARN, "daemon", "its numbers are for operators: run this as root, or with an operator's token");
         return;
     }
-    find(d, GOOD, "daemon", "%lld open orders, %lld wait", (long long)number_at(stats, "orders_open"), (long long)number_at(stats, "orders_waiting"));
-    if (number_at(stats, "storage_low") == 1)
+    find(d, GOOD, "daemon", "%lld open orders, %lld wait", (long long)node_number(stats, "orders_open", -1), (long long)node_number(stats, "orders_waiting", -1));
+    if (node_number(stats, "storage_low", -1) == 1)
         find(d, BAD, "storage", "new orders are being refused: make room");
-    if (number_at(node_get(stats, "live"), "up") == 0)
+    if (node_number(node_get(stats, "live"), "up", -1) == 0)
         find(d, WARN, "redis", "it is away; orders go on without it, and it is filled anew when it is back");
-    if (number_at(stats, "wrong_tokens") > 100)
-        find(d, WARN, "tokens", "%lld wrong ones were shown since the start", (long long)number_at(stats, "wrong_tokens"));
+    if (node_number(stats, "wrong_tokens", -1) > 100)
+        find(d, WARN, "tokens", "%lld wrong ones were shown since the start", (long long)node_number(stats, "wrong_tokens", -1));
 }
 
 static void look_at_files(struct doctor *d)

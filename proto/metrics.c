@@ -38,14 +38,6 @@ static const struct metric {
     {"gauges", "batch_events", "paidan_batch_events", "events in a batch", METRIC_SIZES},
 };
 
-static int64_t number_of(const struct node *map, const char *key)
-{
-    const struct node *value = node_get(map, key);
-    if (value == NULL)
-        return 0;
-    return value->kind == NODE_BOOL ? value->u.truth : value->kind == NODE_INT ? value->u.number : 0;
-}
-
 static void print_head(FILE *out, const struct metric *m, const char *type)
 {
     fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, type);
@@ -62,8 +54,8 @@ static void print_histogram(FILE *out, const struct metric *m, const struct node
         fprintf(out, "%s_bucket{le=\"%.9g\"} %" PRId64 "\n", m->name, (double)(UINT64_C(1) << i) * unit, sum);
     }
     fprintf(out, "%s_bucket{le=\"+Inf\"} %" PRId64 "\n%s_sum %.9g\n%s_count %" PRId64 "\n", m->name,
-            number_of(gauge, "count"), m->name, (double)number_of(gauge, "sum") * unit, m->name,
-            number_of(gauge, "count"));
+            node_number(gauge, "count", 0), m->name, (double)node_number(gauge, "sum", 0) * unit, m->name,
+            node_number(gauge, "count", 0));
 }
 
 static void print_refusals(FILE *out, const struct node *refusals)
@@ -86,7 +78,7 @@ void metrics_print(FILE *out, const struct node *stats)
             continue;
         }
         print_head(out, m, m->kind == METRIC_COUNTER ? "counter" : "gauge");
-        fprintf(out, "%s %" PRId64 "\n", m->name, number_of(section, m->key));
+        fprintf(out, "%s %" PRId64 "\n", m->name, node_number(section, m->key, 0));
     }
     print_refusals(out, node_get(stats, "refusals"));
 }

@@ -17,13 +17,9 @@ struct look {
     struct gauge turn_us, match_us, commit_us;
 };
 
-static int64_t number_at(const struct node *map, const char *section, const char *key)
+static int64_t number_at(const struct node *stats, const char *section, const char *key)
 {
-    const struct node *from = section != NULL ? node_get(map, section) : map;
-    const struct node *value = from != NULL && from->kind == NODE_MAP ? node_get(from, key) : NULL;
-    if (value == NULL)
-        return 0;
-    return value->kind == NODE_BOOL ? value->u.truth : value->kind == NODE_INT ? value->u.number : 0;
+    return node_number(section != NULL ? node_get(stats, section) : stats, key, 0);
 }
 
 static struct gauge gauge_at(const struct node *stats, const char *key)

@@ -7,12 +7,12 @@ const texts = {
   token: ['令牌', 'Token'], enter: ['进入', 'Enter'], leave: ['退出', 'Leave'],
   token_help: ['由管理员用 paidan token add 发放', 'Handed out by your operator with paidan token add'],
   waiting: ['待派单', 'Waiting'], search: ['查找：编号、社区、类别', 'Find: number, community, category'],
-  nothing_waits: ['没有等待的点单', 'No order waits'], choose: ['选择一张点单', 'Choose an order'],
+  choose: ['选择一张点单', 'Choose an order'],
   candidates: ['可承接的组织', 'Who can take it'], nobody_fits: ['暂无合适的组织', 'Nobody fits at present'],
   others_why: ['其余组织不合适的原因', 'Why the others do not fit'], dispatch: ['派单给所选', 'Dispatch to the chosen'],
   claim: ['认领', 'Claim'], release: ['放回', 'Put back'], auto: ['交给系统', 'Leave it to the engine'],
   escalate: ['上报', 'Send up'], claimed_by: ['处理人', 'Held by'], offers: ['派单记录', 'Offers'], people: ['人', 'people'],
-  score: ['得分', 'Score'], distance: ['距离', 'Distance'], start: ['开始', 'Start'], due: ['时限', 'Due'], overdue: ['已超时', 'Overdue'],
+  score: ['得分', 'Score'], due: ['时限', 'Due'], overdue: ['已超时', 'Overdue'],
   proximity: ['就近', 'Near'], affinity: ['熟悉', 'Known'], activity: ['活跃', 'Active'], rating: ['评价', 'Rated'],
   load: ['空闲', 'Free'], fit: ['专长', 'Fit'], events: ['动态', 'What happens'], inbox: ['收件箱', 'Inbox'], under_way: ['进行中', 'Under way'],
   accept: ['接单', 'Accept'], decline: ['谢绝', 'Decline'], reason: ['原因', 'Reason'], contact: ['联系方式', 'Contact'],
@@ -24,7 +24,6 @@ const texts = {
   line_up: ['实时', 'Live'], line_down: ['连接中断，正在重连', 'Line broken, reconnecting'], no_role: ['此令牌没有可用的视图', 'No view for this token'],
   unreachable: ['无法连接服务', 'The service cannot be reached'], done: ['已办理', 'Done'], level: ['层级', 'Level'],
   keys: ['快捷键：J/K 上下，C 认领，1-9 选组织，D 派单，A 交给系统，/ 查找', 'Keys: J/K move, C claim, 1-9 choose, D dispatch, A engine, / find'],
-  region: ['区划', 'Region'], headcount: ['人数', 'Headcount'], completed: ['已完成', 'Completed'],
 };
 
 let isEnglish = localStorage.getItem('paidan.language') === 'en';

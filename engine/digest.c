@@ -49,6 +49,9 @@ static uint64_t digest_org(const struct org *org)
 #include "fields.def"
 #undef ORG_FIELD
 #undef TALLY_FIELD
+#define RECENT_FIELD(type, name) digest = mix(digest, (uint64_t)more->recent.name);
+#include "fields.def"
+#undef RECENT_FIELD
     digest = mix_bytes(digest, &org->skills, sizeof org->skills);
     digest = mix_bytes(digest, &more->certified, sizeof more->certified);
     digest = mix_bytes(digest, &org->week, sizeof org->week);
@@ -63,9 +66,36 @@ static uint64_t digest_org(const struct org *org)
     return digest;
 }
 
+static uint64_t digest_series(const struct series *s)
+{
+    uint64_t digest = 7;
+#define SERIES_FIELD(type, name) digest = mix(digest, (uint64_t)s->name);
+#include "fields.def"
+#undef SERIES_FIELD
+    digest = mix_bytes(digest, &s->skills, sizeof s->skills);
+    digest = mix_bytes(digest, &s->week, sizeof s->week);
+    return mix_bytes(digest, s->made_by, strlen(s->made_by));
+}
+
+/* Records that wait, recurring orders, emergencies. */
+static uint64_t digest_few(const struct engine *e)
+{
+    uint64_t sum = mix(8, e->next.record);
+    uint32_t slot = SLOT_NONE;
+    for (const struct record_row *r; (r = engine_next_held(e, &slot)) != NULL;)
+        sum += mix(mix(mix(mix(9, r->id), r->volunteer), (uint64_t)r->day << 32 | r->minutes), r->state);
+    slot = SLOT_NONE;
+    for (const struct series *s; (s = engine_next_series(e, &slot)) != NULL;)
+        sum += digest_series(s);
+    for (uint32_t i = 0; i < e->emergency_count; i++)
+        sum += mix(mix(10, e->emergencies[i].region), (uint64_t)e->emergencies[i].until);
+    return sum;
+}
+
 uint64_t engine_digest(const struct engine *e)
 {
     uint64_t sum = mix(mix(mix(mix(4, e->next.order), e->next.offer), e->next.org), e->next.event);
+    sum += digest_few(e);
     uint32_t slot = SLOT_NONE;
     for (const struct order *o; (o = engine_next_order(e, &slot)) != NULL;)
         sum += order_has_ended(o) ? 0 : digest_order(o);
@@ -140,6 +170,7 @@ static void check_org(const struct engine *e, const struct org *org)
         written += diary_used(more, more->diary_first * (int64_t)HALF_HOURS_A_DAY + i);
     must(live == more->live_count && promised == written);
     must(org->capacity >= 1 && org->reach_m >= 1);
+    must(more->recent.aged_on == 0 || org->tally.activity == org_activity(org).index);
 }
 
 void engine_check(const struct engine *e)

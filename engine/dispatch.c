@@ -43,7 +43,7 @@ static struct refusal plan_manual(struct engine *e, const struct command *c, int
 {
     struct want want = match_want(e, o, now);
     uint32_t uncovered = o->headcount - o->covered;
-    want.waived = c->u.dispatch.waived;
+    want.waived |= c->u.dispatch.waived;
     want.people = order_missing(o) != 0 ? order_missing(o) : uncovered;
     for (uint32_t i = 0; i < c->u.dispatch.count; i++) {
         uint32_t slot = map_get(&e->org_ids, c->u.dispatch.orgs[i]);
@@ -78,7 +78,8 @@ struct refusal dispatch_manual(struct engine *e, const struct command *c, int64_
     if (c->u.dispatch.waived != 0)
         emit_order(e, EVENT_OVERRIDDEN, o, c, now);
     for (uint32_t i = 0; i < planned; i++) {
-        struct offer *f = offer_make(e, o, &plan[i], MODE_MANUAL, c->u.dispatch.waived, c, now);
+        uint8_t waived = c->u.dispatch.waived | (order_is_emergency(e, o) ? EMERGENCY_WAIVED : 0);
+        struct offer *f = offer_make(e, o, &plan[i], MODE_MANUAL, waived, c, now);
         *offer = f->id;
         if (!c->u.dispatch.is_instruction)
             continue;
@@ -96,22 +97,37 @@ static bool is_open(const struct order *o)
     return o->state == ORDER_READY || o->state == ORDER_OFFERED;
 }
 
-/* Asks those who are best at this level; how many were asked. */
-static uint32_t ask_best(struct engine *e, struct order *o, const struct command *c, int64_t now)
+static uint32_t ask_found(struct engine *e, struct order *o, const struct want *want, uint32_t limit,
+                          uint8_t waived, const struct command *c, int64_t now)
 {
-    uint32_t limit = o->mode == MODE_BROADCAST ? e->rules.broadcast_count : 1;
     struct candidate one;
     struct candidate *found = limit == 1 ? &one : must_alloc(limit, sizeof *found);
-    struct want want = match_want(e, o, now);
-    want.is_automatic = true;
-    uint32_t count = match_find(e, &want, RANK_SCORE, limit, found);
+    uint32_t count = match_find(e, want, RANK_SCORE, limit, found);
     for (uint32_t i = 0; i < count; i++) {
         struct assignment a = assignment_of(o, &found[i]);
-        offer_make(e, o, &a, o->mode, 0, c, now);
+        offer_make(e, o, &a, o->mode, waived, c, now);
     }
     if (found != &one)
         free(found);
     return count;
+}
+
+/* Asks those who are best at this level; how many were asked. */
+static uint32_t ask_best(struct engine *e, struct order *o, const struct command *c, int64_t now)
+{
+    struct want want = match_want(e, o, now);
+    want.is_automatic = true;
+    if (!order_is_emergency(e, o))
+        return ask_found(e, o, &want, o->mode == MODE_BROADCAST ? e->rules.broadcast_count : 1, 0, c, now);
+    struct want certified = want; /* those whose skills are certified come before all others */
+    struct command said = *c;
+    certified.certified = want.skills;
+    said.reason = "emergency";
+    uint32_t limit = e->rules.emergency_count;
+    uint32_t asked = ask_found(e, o, &certified, limit, EMERGENCY_WAIVED, &said, now);
+    if (asked < limit) /* nobody is asked twice, so the others are who is left */
+        asked += ask_found(e, o, &want, limit - asked, EMERGENCY_WAIVED, &said, now);
+    return asked;
 }
 
 static void dispatch_one(struct engine *e, struct order *o, const struct command *c, int64_t now)

@@ -97,6 +97,20 @@ void effect_record(struct engine *e, struct record_row row)
     e->records[e->record_count++] = row;
 }
 
+void effect_emergency(struct engine *e, struct emergency row)
+{
+    e->emergency_effects = room_for_one(e->emergency_effects, e->emergency_effect_count,
+                                        &e->emergency_effect_room, sizeof row);
+    e->emergency_effects[e->emergency_effect_count++] = row;
+}
+
+void effect_series(struct engine *e, const struct series *row)
+{
+    e->series_effects = room_for_one(e->series_effects, e->series_effect_count,
+                                     &e->series_effect_room, sizeof *row);
+    e->series_effects[e->series_effect_count++] = *row;
+}
+
 void effect_served(struct engine *e, uint64_t person, uint64_t org)
 {
     e->served = room_for_one(e->served, e->served_count, &e->served_room, sizeof *e->served);
@@ -132,6 +146,10 @@ struct effects engine_effects(const struct engine *e)
         .served_count = e->served_count,
         .assignments = e->assignments,
         .assignment_count = e->assignment_count,
+        .emergencies = e->emergency_effects,
+        .emergency_count = e->emergency_effect_count,
+        .series = e->series_effects,
+        .series_count = e->series_effect_count,
         .is_catalogue_changed = e->is_catalogue_changed,
     };
 }
@@ -151,7 +169,7 @@ void engine_effects_clear(struct engine *e)
     e->dirty_orders.count = e->dirty_offers.count = e->dirty_orgs.count = 0;
     e->dirty_tallies.count = e->ended.count = 0;
     e->event_count = e->record_count = e->served_count = e->removed_count = 0;
-    e->assignment_count = 0;
+    e->assignment_count = e->emergency_effect_count = e->series_effect_count = 0;
     e->is_catalogue_changed = false;
 }
 
@@ -167,4 +185,6 @@ void effects_fini(struct engine *e)
     free(e->served);
     free(e->removed_orgs);
     free(e->assignments);
+    free(e->emergency_effects);
+    free(e->series_effects);
 }

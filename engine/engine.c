@@ -14,12 +14,16 @@ struct engine *engine_new(uint32_t node)
     must(node <= NODE_MAX);
     struct engine *e = must_alloc(1, sizeof *e);
     e->node = node;
-    e->next = (struct counters){.order = 1, .offer = 1, .org = 1, .event = 1};
+    e->next = (struct counters){.order = 1, .offer = 1, .org = 1, .event = 1, .record = 1};
     e->rules = rules_default();
     e->calendar.offset_min = 480;
     pool_init(&e->orders, sizeof(struct order));
     pool_init(&e->offers, sizeof(struct offer));
     pool_init(&e->orgs, sizeof(struct org));
+    pool_init(&e->held, sizeof(struct record_row));
+    pool_init(&e->series, sizeof(struct series));
+    e->emergency_slot = SLOT_NONE;
+    e->aging_at = INT64_MAX;
     index_init(&e->index);
     search_memory_init(&e->search);
     return e;
@@ -44,6 +48,11 @@ void engine_free(struct engine *e)
     map_fini(&e->order_ids);
     map_fini(&e->offer_ids);
     map_fini(&e->org_ids);
+    pool_fini(&e->held);
+    map_fini(&e->held_ids);
+    pool_fini(&e->series);
+    map_fini(&e->series_ids);
+    ledger_fini(&e->ledger);
     heap_fini(&e->timers);
     index_fini(&e->index);
     search_memory_fini(&e->search);
@@ -135,6 +144,8 @@ void engine_load_done(struct engine *e)
             slots_add(&e->assign_queue, i);
         }
     }
+    activity_load_done(e);
+    e->emergency_slot = e->emergency_count != 0 ? 0 : SLOT_NONE;
     engine_effects_clear(e);
 }
 

@@ -48,6 +48,13 @@ struct tally {
 #undef TALLY_FIELD
 };
 
+/* What of it is recent, by which the activity index is reckoned. */
+struct recent {
+#define RECENT_FIELD(type, name) type name;
+#include "fields.def"
+#undef RECENT_FIELD
+};
+
 struct org_date {
     int32_t day;
     bool is_closed;      /* the weekly schedule does not hold on that day */
@@ -63,6 +70,7 @@ struct org_more {
     uint64_t *regions;      /* owned: where it serves; none means everywhere within reach */
     struct org_date *dates; /* owned, sorted by day */
     struct skillset certified;
+    struct recent recent;
 };
 
 /* From `lat` on, the fields that every candidate is asked for lie in one cache line (the engine's
@@ -116,6 +124,10 @@ struct rules {
     uint32_t claim_min;            /* a dispatcher's lease */
     uint32_t circle_m;             /* the ten-minute circle: full proximity */
     uint32_t broadcast_count;      /* organisations asked at once */
+    uint32_t emergency_count;      /* the same in emergency mode */
+    uint32_t day_minutes;          /* a volunteer's minutes of a day that count at once */
+    uint32_t day_minutes_reviewed; /* beyond them the review is the higher one */
+    uint32_t activity_cap;         /* the most that the activity index counts in the score */
     uint32_t weight_proximity, weight_affinity, weight_activity, weight_rating, weight_load,
         weight_fit;
 };
@@ -161,6 +173,14 @@ enum op {
     OP_RELEASE,
     OP_NO_SHOW,
     OP_NOTE,
+    OP_RECORD_ADD,
+    OP_RECORD_REVIEW,
+    OP_RECORD_REVOKE,
+    OP_CERTIFY,
+    OP_EMERGENCY_OPEN,
+    OP_EMERGENCY_CLOSE,
+    OP_SERIES_PUT,
+    OP_SERIES_STOP,
     OP_ASSIGN,
     OP_TICK,
     OP_COUNT
@@ -196,6 +216,41 @@ struct org_request {
 struct record {
     uint64_t volunteer;
     uint32_t minutes;
+};
+
+/* A service record as it lasts: who served, and whether the minutes count. */
+struct record_row {
+    uint64_t id, order, offer, org, region, volunteer;
+    int64_t at; /* when it was entered */
+    int32_t day; /* of the service, local */
+    uint32_t minutes;
+    uint8_t state; /* enum record_state */
+    char source[WORD_BYTES_MAX + 1]; /* who certified it elsewhere; empty: kept here */
+    char external_id[EXTERNAL_ID_BYTES_MAX + 1]; /* its number there */
+};
+
+/* Until when a region is in emergency mode. */
+struct emergency {
+    uint64_t region;
+    int64_t opened_at, until; /* until 0: it is over */
+};
+
+/* A recurring order: which order is placed, and in which windows of the week. */
+struct series {
+#define SERIES_FIELD(type, name) type name;
+#include "fields.def"
+#undef SERIES_FIELD
+    struct skillset skills;
+    struct week week; /* each run of half-hours is the window of one order */
+    char made_by[ACTOR_BYTES_MAX + 1];
+    uint32_t heap_place; /* not stored */
+};
+
+struct series_request {
+    struct order_request order; /* its window is not looked at */
+    struct week week;
+    int32_t first_day, last_day; /* first_day 0: today */
+    uint32_t every, lead_days;   /* 0: 1 and 7 */
 };
 
 struct command {
@@ -246,6 +301,25 @@ struct command {
             uint32_t count;
         } complete;
         enum event_kind note; /* what is put down without changing anything here */
+        struct {
+            uint64_t id;
+            bool is_granted;
+        } review;
+        /* record_add: the new one, and the one it replaces as the store holds it, or NULL;
+         * record_revoke: the one revoked, as the store holds it. Borrowed. */
+        struct {
+            const struct record_row *fresh, *stored;
+        } record;
+        struct {
+            uint64_t volunteer;
+            uint32_t minutes;
+        } certify; /* that a certificate says so is put down */
+        struct {
+            uint64_t region;
+            int64_t until;
+        } emergency;
+        struct series_request series;
+        uint64_t series_id; /* series_stop */
     } u;
 };
 
@@ -279,16 +353,11 @@ struct event {
     uint64_t seq, prev; /* prev: the event of the same order before this one, or 0 */
     int64_t at;
     uint64_t order, offer, org, region, county;
-    uint32_t people;
+    uint64_t subject; /* the record, series or certified volunteer that it is about, or 0 */
+    uint32_t people, minutes; /* minutes: of service that came to count, or no longer does */
     uint8_t kind, state, level;
     char actor[ACTOR_BYTES_MAX + 1];
     char reason[WORD_BYTES_MAX + 1];
-};
-
-struct record_row {
-    uint64_t order, offer, org, volunteer;
-    int64_t at;
-    uint32_t minutes;
 };
 
 struct served_pair {
@@ -303,16 +372,19 @@ struct effects {
     } orders, offers, orgs, tallies;
     const uint64_t *removed_orgs;
     const struct event *events;
-    const struct record_row *records;
+    const struct record_row *records; /* new ones, and old ones whose state is another now */
     const struct served_pair *served;
     const struct assignment *assignments;
-    uint32_t removed_org_count, event_count, record_count, served_count, assignment_count;
+    const struct emergency *emergencies;
+    const struct series *series;
+    uint32_t removed_org_count, event_count, record_count, served_count, assignment_count,
+        emergency_count, series_count;
     bool is_catalogue_changed;
 };
 
 /* The counters that new ids come from. */
 struct counters {
-    uint64_t order, offer, org, event;
+    uint64_t order, offer, org, event, record;
 };
 
 /* `node` is 0..NODE_MAX. The engine owns itself; engine_free(NULL) is allowed. */
@@ -337,6 +409,10 @@ bool engine_load_org(struct engine *engine, const struct org *row);
 bool engine_load_order(struct engine *engine, const struct order *row);
 bool engine_load_offer(struct engine *engine, const struct offer *row);
 void engine_load_served(struct engine *engine, uint64_t person, uint64_t org);
+/* Records of the last RECORD_DAYS, and all that wait for a review. */
+void engine_load_record(struct engine *engine, const struct record_row *row);
+bool engine_load_emergency(struct engine *engine, const struct emergency *row);
+bool engine_load_series(struct engine *engine, const struct series *row);
 void engine_load_counters(struct engine *engine, struct counters counters);
 void engine_load_done(struct engine *engine);
 struct counters engine_counters(const struct engine *engine);
@@ -359,6 +435,26 @@ const struct org *engine_org_slot(const struct engine *engine, uint32_t slot);
 /* The next organisation or order in slot sequence after `slot` (start with SLOT_NONE); NULL at the end. */
 const struct org *engine_next_org(const struct engine *engine, uint32_t *slot);
 const struct order *engine_next_order(const struct engine *engine, uint32_t *slot);
+/* A record that waits for its review; NULL: none does under that number. */
+const struct record_row *engine_held_record(const struct engine *engine, uint64_t id);
+/* The next of them, or of the recurring orders, in slot sequence, as with the organisations. */
+const struct record_row *engine_next_held(const struct engine *engine, uint32_t *slot);
+const struct series *engine_series(const struct engine *engine, uint64_t id);
+const struct series *engine_next_series(const struct engine *engine, uint32_t *slot);
+/* Those that are open, `*count` of them. */
+const struct emergency *engine_emergencies(const struct engine *engine, uint32_t *count);
+/* Whether an order of that region and priority is one of an emergency. */
+bool engine_is_emergency(const struct engine *engine, uint32_t region_slot, unsigned priority);
+
+/* The activity index and what it is made of, 0..1000 each; `index` is what the organisation has stored. */
+#define ACTIVITY_PARTS 6
+extern const char *const activity_part_names[ACTIVITY_PARTS];
+extern const uint32_t activity_weights[ACTIVITY_PARTS];
+struct activity {
+    uint32_t index, part[ACTIVITY_PARTS];
+};
+struct activity org_activity(const struct org *org);
+
 const struct catalogue *engine_catalogue(const struct engine *engine);
 const struct calendar *engine_calendar(const struct engine *engine);
 const struct rules *engine_rules(const struct engine *engine);

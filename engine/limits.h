@@ -26,6 +26,14 @@
 #define CANDIDATE_COUNT_MAX 200
 #define ASSIGN_COUNT_MAX 256 /* orders that one `assign` takes */
 #define TICK_COUNT_MAX 256   /* timers that one `tick` takes */
+#define TICK_SLICE 2048      /* slots of the registry or of the orders that one `tick` looks through */
+
+#define RECORD_DAYS 31       /* a record of an earlier day is late */
+#define EMERGENCY_COUNT_MAX 64
+#define EMERGENCY_DAYS_MAX 30
+#define SERIES_DAYS_MAX 1098 /* three years */
+#define SERIES_WEEKS_MAX 52
+#define SERIES_LEAD_DAYS_MAX 60
 
 #define HALF_HOUR_MS 1800000
 #define DAY_MS 86400000LL

@@ -237,7 +237,7 @@ void match_score(const struct engine *e, const struct want *want, const struct o
                                  r->weight_rating,    r->weight_load,     r->weight_fit};
     c->part[0] = part_proximity(e, want, org, c);
     c->part[1] = part_affinity(e, want, org);
-    c->part[2] = org->tally.activity;
+    c->part[2] = org->tally.activity < r->activity_cap ? org->tally.activity : r->activity_cap;
     c->part[3] = org_rating(org);
     c->part[4] = part_load(want, org, c);
     c->part[5] = part_fit(supply_of(e, want->county_slot), want, org);
@@ -284,6 +284,14 @@ bool match_count(const struct engine *e, const struct want *want, uint32_t most,
     return false;
 }
 
+static uint32_t most_reach(const struct rules *r)
+{
+    uint32_t most = 0;
+    for (int i = 0; i < LEVEL_COUNT; i++)
+        most = r->reach_percent[i] > most ? r->reach_percent[i] : most;
+    return most;
+}
+
 struct want match_want(const struct engine *e, const struct order *o, int64_t now)
 {
     struct want want = {
@@ -312,6 +320,10 @@ struct want match_want(const struct engine *e, const struct order *o, int64_t no
             skillset_add(&want.certified, skill);
         want.needs_registered |= (needs & NEEDS_REGISTERED) != 0;
         want.is_risk |= (needs & NEEDS_RISK) != 0;
+    }
+    if (order_is_emergency(e, o)) {
+        want.reach_percent = most_reach(&e->rules);
+        want.waived = WAIVE_SCHEDULE;
     }
     want.is_night = window_is_night(e, &want);
     return want;

@@ -3,7 +3,7 @@
 #include "state.h"
 
 typedef struct refusal answer(struct engine *e, const struct command *c, int64_t now,
-                              struct offer *f, struct order *o);
+                              struct offer *f, struct order *o, struct outcome *outcome);
 
 static struct refusal not_pending(const struct offer *f)
 {
@@ -20,7 +20,7 @@ static struct refusal check_again(struct engine *e, const struct offer *f, const
 {
     struct want want = match_want(e, o, now);
     want.own_offer = f->id;
-    want.waived = f->waived;
+    want.waived |= f->waived;
     want.people = o->headcount - o->covered;
     if (o->start_at == 0)
         want.fixed_start = f->start_at; /* it was asked for this time */
@@ -31,8 +31,9 @@ static struct refusal check_again(struct engine *e, const struct offer *f, const
 }
 
 static struct refusal accept(struct engine *e, const struct command *c, int64_t now,
-                             struct offer *f, struct order *o)
+                             struct offer *f, struct order *o, struct outcome *outcome)
 {
+    (void)outcome;
     if (f->state == OFFER_ACCEPTED)
         return REFUSED_NOT; /* said before */
     if (f->state != OFFER_PENDING)
@@ -63,7 +64,7 @@ static struct refusal accept(struct engine *e, const struct command *c, int64_t 
     struct tally *tally = &org_at(e, f->org_slot)->tally;
     tally->last_accept_at = now;
     tally->accept_count++;
-    touch_tally(e, f->org_slot);
+    activity_answered(e, f, true, now);
     order_settle(e, o, c, now);
     emit_offer(e, EVENT_ACCEPTED, f, c, now);
     order_want_assign(e, o);
@@ -71,15 +72,16 @@ static struct refusal accept(struct engine *e, const struct command *c, int64_t 
 }
 
 static struct refusal decline(struct engine *e, const struct command *c, int64_t now,
-                              struct offer *f, struct order *o)
+                              struct offer *f, struct order *o, struct outcome *outcome)
 {
+    (void)outcome;
     if (f->state == OFFER_DECLINED)
         return REFUSED_NOT;
     if (f->state != OFFER_PENDING)
         return not_pending(f);
     offer_set_state(e, f, OFFER_DECLINED, now);
     org_at(e, f->org_slot)->tally.decline_count++;
-    touch_tally(e, f->org_slot);
+    activity_answered(e, f, false, now);
     o->declines++;
     o->level_declines++;
     emit_offer(e, EVENT_DECLINED, f, c, now);
@@ -88,8 +90,9 @@ static struct refusal decline(struct engine *e, const struct command *c, int64_t
 }
 
 static struct refusal withdraw(struct engine *e, const struct command *c, int64_t now,
-                               struct offer *f, struct order *o)
+                               struct offer *f, struct order *o, struct outcome *outcome)
 {
+    (void)outcome;
     if (f->state == OFFER_WITHDRAWN)
         return REFUSED_NOT;
     if (f->state != OFFER_PENDING)
@@ -101,8 +104,9 @@ static struct refusal withdraw(struct engine *e, const struct command *c, int64_
 }
 
 static struct refusal start(struct engine *e, const struct command *c, int64_t now,
-                            struct offer *f, struct order *o)
+                            struct offer *f, struct order *o, struct outcome *outcome)
 {
+    (void)outcome;
     if (f->state == OFFER_SERVING)
         return REFUSED_NOT;
     if (f->state != OFFER_ACCEPTED)
@@ -113,16 +117,26 @@ static struct refusal start(struct engine *e, const struct command *c, int64_t n
     return REFUSED_NOT;
 }
 
-static struct refusal check_records(const struct command *c)
+/* The day that the minutes count for: that on which it was to begin, or today's when it was earlier. */
+static int32_t day_of_service(const struct engine *e, const struct offer *f, int64_t now)
+{
+    int32_t today = calendar_day(&e->calendar, now);
+    int32_t day = calendar_day(&e->calendar, f->start_at);
+    return day < today ? day : today;
+}
+
+static struct refusal check_records(const struct engine *e, const struct command *c, const struct offer *f,
+                                    int64_t now)
 {
     const struct record *records = c->u.complete.records;
     if (c->u.complete.count > RECORD_COUNT_MAX)
         return refuse_range("records", 0, RECORD_COUNT_MAX);
     for (uint32_t i = 0; i < c->u.complete.count; i++) {
-        if (records[i].volunteer < 1 || records[i].volunteer > ID_MAX)
-            return refuse_range("volunteer", 1, ID_MAX);
-        if (records[i].minutes < 1 || records[i].minutes > SERVICE_MINUTES_MAX)
-            return refuse_range("minutes", 1, SERVICE_MINUTES_MAX);
+        struct record_row row = {.volunteer = records[i].volunteer, .minutes = records[i].minutes,
+                                 .day = day_of_service(e, f, now)};
+        struct refusal refusal = record_check(e, &row);
+        if (refusal.code != REFUSAL_NONE)
+            return refusal;
         for (uint32_t before = 0; before < i; before++)
             if (records[before].volunteer == records[i].volunteer)
                 return refuse(REFUSAL_BAD_VALUE, "records"); /* a volunteer twice */
@@ -130,41 +144,53 @@ static struct refusal check_records(const struct command *c)
     return REFUSED_NOT;
 }
 
+/* The records of a completed service; *held is how many of them wait for a review. */
+static uint32_t enter_records(struct engine *e, const struct command *c, int64_t now, const struct offer *f,
+                              const struct order *o, uint32_t *held)
+{
+    uint32_t minutes = 0;
+    for (uint32_t i = 0; i < c->u.complete.count; i++) {
+        struct record_row row = {.order = o->id, .offer = f->id, .org = f->org, .region = o->region,
+                                 .volunteer = c->u.complete.records[i].volunteer,
+                                 .minutes = c->u.complete.records[i].minutes,
+                                 .day = day_of_service(e, f, now)};
+        record_enter(e, &row, c, now);
+        *held += row.state != RECORD_CERTIFIED;
+        minutes += row.state == RECORD_CERTIFIED ? row.minutes : 0;
+    }
+    activity_served(e, f->org_slot, c->u.complete.count - *held, minutes, now);
+    return minutes;
+}
+
 static struct refusal complete(struct engine *e, const struct command *c, int64_t now,
-                               struct offer *f, struct order *o)
+                               struct offer *f, struct order *o, struct outcome *outcome)
 {
     if (f->state != OFFER_SERVING)
         return refuse(REFUSAL_BAD_STATE, "offer");
-    struct refusal refusal = check_records(c);
+    struct refusal refusal = check_records(e, c, f, now);
     if (refusal.code != REFUSAL_NONE)
         return refusal;
-    for (uint32_t i = 0; i < c->u.complete.count; i++)
-        effect_record(e, (struct record_row){.order = o->id,
-                                             .offer = f->id,
-                                             .org = f->org,
-                                             .volunteer = c->u.complete.records[i].volunteer,
-                                             .at = now,
-                                             .minutes = c->u.complete.records[i].minutes});
     org_at(e, f->org_slot)->tally.complete_count++;
-    touch_tally(e, f->org_slot);
+    activity_ended(e, f, true, now);
     offer_set_state(e, f, OFFER_COMPLETED, now);
     if (o->person != 0 && pairs_add(&e->pairs, o->person, f->org))
         effect_served(e, o->person, f->org);
     order_settle(e, o, c, now);
+    uint32_t minutes = enter_records(e, c, now, f, o, &outcome->count);
     emit_offer(e, EVENT_COMPLETED, f, c, now);
+    e->events[e->event_count - 1].minutes = minutes;
     return REFUSED_NOT;
 }
 
 static struct refusal give_up(struct engine *e, const struct command *c, int64_t now,
-                              struct offer *f, struct order *o)
+                              struct offer *f, struct order *o, struct outcome *outcome)
 {
+    (void)outcome;
     bool is_no_show = c->op == OP_NO_SHOW;
     if (f->state != OFFER_ACCEPTED && (f->state != OFFER_SERVING || is_no_show))
         return refuse(REFUSAL_BAD_STATE, "offer");
-    if (is_no_show) {
-        org_at(e, f->org_slot)->tally.no_show_count++;
-        touch_tally(e, f->org_slot);
-    }
+    org_at(e, f->org_slot)->tally.no_show_count += is_no_show;
+    activity_ended(e, f, false, now);
     offer_set_state(e, f, is_no_show ? OFFER_NO_SHOW : OFFER_RELEASED, now);
     emit_offer(e, is_no_show ? EVENT_NO_SHOW : EVENT_RELEASED, f, c, now);
     order_lost_offer(e, o, c, now);
@@ -185,7 +211,7 @@ struct refusal request_offer(struct engine *e, const struct command *c, int64_t 
         return refuse(REFUSAL_NOT_FOUND, "offer");
     struct offer *f = offer_at(e, slot);
     outcome->id = f->id;
-    return answers[c->op](e, c, now, f, order_at(e, f->order_slot));
+    return answers[c->op](e, c, now, f, order_at(e, f->order_slot), outcome);
 }
 
 static void expire(struct engine *e, const struct command *c, int64_t now, struct offer *f)
@@ -193,7 +219,7 @@ static void expire(struct engine *e, const struct command *c, int64_t now, struc
     struct order *o = order_at(e, f->order_slot);
     offer_set_state(e, f, OFFER_EXPIRED, now);
     org_at(e, f->org_slot)->tally.expire_count++;
-    touch_tally(e, f->org_slot);
+    activity_answered(e, f, false, now);
     emit_offer(e, EVENT_EXPIRED, f, c, now);
     order_lost_offer(e, o, c, now);
 }
@@ -224,7 +250,9 @@ void timer_fire(struct engine *e, const struct command *c, int64_t now)
 {
     const struct heap_entry *top = heap_top(&e->timers);
     uint64_t key = top->key;
-    if ((key & TIMER_OFFER) != 0)
+    if ((key & TIMER_SERIES) != 0)
+        series_fire(e, c, now, pool_at(&e->series, map_get(&e->series_ids, key & ~TIMER_SERIES)));
+    else if ((key & TIMER_OFFER) != 0)
         expire(e, c, now, offer_at(e, map_get(&e->offer_ids, key & ~TIMER_OFFER)));
     else
         order_due(e, c, now, order_at(e, map_get(&e->order_ids, key)));

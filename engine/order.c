@@ -142,6 +142,8 @@ void order_move(struct engine *e, struct order *o, enum order_state next, int64_
 
 void order_want_assign(struct engine *e, struct order *o)
 {
+    if (order_is_emergency(e, o))
+        o->mode = MODE_BROADCAST;
     bool is_automatic = o->mode == MODE_AUTO || o->mode == MODE_BROADCAST;
     bool is_open = o->state == ORDER_READY || o->state == ORDER_OFFERED;
     if (!is_automatic || !is_open || o->is_suspended || order_missing(o) == 0)

@@ -6,6 +6,25 @@
 typedef struct refusal move(struct engine *e, const struct command *c, int64_t now, struct order *o,
                             struct outcome *outcome);
 
+uint32_t place_filled(struct engine *e, const struct order *filled, bool needs_review,
+                      const struct command *c, int64_t now)
+{
+    struct order fresh = *filled;
+    fresh.id = (uint64_t)e->node << SEQUENCE_BITS | e->next.order++;
+    fresh.placed_at = fresh.moved_at = now;
+    fresh.state = ORDER_PLACED;
+    fresh.due_at = deadline_after(e, fresh.priority, e->rules.review_min[fresh.priority], now);
+    uint32_t slot = order_enter(e, &fresh);
+    struct order *o = order_at(e, slot);
+    touch_order(e, o);
+    order_arm(e, o);
+    if (!needs_review)
+        order_move(e, o, ORDER_READY, now);
+    order_want_assign(e, o);
+    emit_order(e, EVENT_PLACED, o, c, now);
+    return slot;
+}
+
 static struct refusal place(struct engine *e, const struct command *c, int64_t now,
                             struct outcome *outcome)
 {
@@ -13,19 +32,7 @@ static struct refusal place(struct engine *e, const struct command *c, int64_t n
     struct refusal refusal = order_check_request(e, &c->u.place, now, &filled);
     if (refusal.code != REFUSAL_NONE || c->is_check)
         return refusal;
-    filled.id = (uint64_t)e->node << SEQUENCE_BITS | e->next.order++;
-    filled.placed_at = filled.moved_at = now;
-    filled.state = ORDER_PLACED;
-    filled.due_at =
-        deadline_after(e, filled.priority, e->rules.review_min[filled.priority], now);
-    struct order *o = order_at(e, order_enter(e, &filled));
-    outcome->id = o->id;
-    touch_order(e, o);
-    order_arm(e, o);
-    if (!c->u.place.needs_review)
-        order_move(e, o, ORDER_READY, now);
-    order_want_assign(e, o);
-    emit_order(e, EVENT_PLACED, o, c, now);
+    outcome->id = order_at(e, place_filled(e, &filled, c->u.place.needs_review, c, now))->id;
     return REFUSED_NOT;
 }
 
@@ -206,7 +213,7 @@ static struct refusal resume(struct engine *e, const struct command *c, int64_t 
     return REFUSED_NOT;
 }
 
-static void count_rating(struct engine *e, const struct order *o, uint8_t stars)
+static void count_rating(struct engine *e, const struct order *o, uint8_t stars, int64_t now)
 {
     for (uint32_t slot = o->first_offer; slot != SLOT_NONE;) {
         const struct offer *f = offer_at(e, slot);
@@ -216,7 +223,7 @@ static void count_rating(struct engine *e, const struct order *o, uint8_t stars)
             continue;
         org_at(e, org)->tally.rating_count++;
         org_at(e, org)->tally.rating_sum += stars;
-        touch_tally(e, org);
+        activity_rated(e, org, stars, now);
     }
 }
 
@@ -230,7 +237,7 @@ static struct refusal rate(struct engine *e, const struct command *c, int64_t no
     if (c->u.rate.is_rework && stars > 2)
         return refuse_range("stars", 1, 2); /* rework follows a bad rating only */
     o->rating = stars;
-    count_rating(e, o, stars);
+    count_rating(e, o, stars, now);
     if (!c->u.rate.is_rework) {
         order_move(e, o, ORDER_CLOSED, now);
         emit_order(e, EVENT_RATED, o, c, now);

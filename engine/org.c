@@ -92,10 +92,12 @@ void org_copy(struct org *copy, const struct org *org)
     copy->has_dates = more->date_count != 0;
     copy->name = must_strdup(org->name);
     copy->more = NULL;
-    if (skillset_next(&more->certified, 0) < 0 && more->region_count + more->date_count == 0)
+    if (skillset_next(&more->certified, 0) < 0 && more->region_count + more->date_count == 0 &&
+        more->recent.aged_on == 0)
         return;
     *org_more_make(copy) = (struct org_more){
         .certified = more->certified,
+        .recent = more->recent,
         .regions = copy_array(more->regions, more->region_count, sizeof *more->regions),
         .dates = copy_array(more->dates, more->date_count, sizeof *more->dates),
         .region_count = more->region_count,
@@ -203,6 +205,7 @@ struct refusal org_put(struct engine *e, const struct command *c, int64_t now, u
         e->next.org = wanted + 1;
     struct org *org = org_at(e, slot);
     fill(e, org, r);
+    activity_settle(e, slot); /* it is measured against the capacity */
     org_enter(e, slot);
     touch_org(e, slot);
     struct event *event = emit(e, EVENT_ORG_PUT, c, now);

@@ -13,6 +13,16 @@ struct supply {
     uint32_t skilled[SKILL_COUNT_MAX];
 };
 
+/* How many minutes each volunteer served on each of the last days. */
+struct ledger {
+    struct day_minutes {
+        uint64_t volunteer; /* 0 is an empty place: open addressing */
+        int32_t day;
+        uint32_t minutes;
+    } *entries;
+    uint64_t room, count;
+};
+
 /* Which organisations have served which persons. */
 struct pairs {
     struct served_pair *entries; /* open addressing; person 0 is an empty place */
@@ -43,6 +53,17 @@ struct engine {
     uint32_t most_activity, most_rating; /* of any organisation so far: bounds on the score */
     bool has_homes;                      /* some organisation has had a region of its own */
 
+    struct ledger ledger;
+    struct pool held; /* records that wait for their review */
+    struct map held_ids;
+    struct pool series;
+    struct map series_ids;
+    struct emergency emergencies[EMERGENCY_COUNT_MAX];
+    uint32_t emergency_count;
+    uint32_t emergency_slot; /* orders from here on are not yet in the mode that is open; SLOT_NONE: all are */
+    int64_t aging_at;        /* when what is recent grows older by a day; INT64_MAX: nothing is recent */
+    uint32_t aging_slot;
+
     /* effects */
     struct slots dirty_orders, dirty_offers, dirty_orgs, dirty_tallies, ended;
     struct event *events;
@@ -50,6 +71,9 @@ struct engine {
     struct served_pair *served;
     uint64_t *removed_orgs;
     struct assignment *assignments;
+    struct emergency *emergency_effects;
+    struct series *series_effects;
+    uint32_t emergency_effect_count, emergency_effect_room, series_effect_count, series_effect_room;
     uint32_t event_count, event_room, record_count, record_room, served_count, served_room,
         removed_count, removed_room, assignment_count, assignment_room;
     bool is_catalogue_changed;
@@ -57,6 +81,7 @@ struct engine {
 
 /* Keys of the heap of deadlines. */
 #define TIMER_OFFER (UINT64_C(1) << 60)
+#define TIMER_SERIES (UINT64_C(1) << 61)
 
 static inline struct order *order_at(const struct engine *e, uint32_t slot)
 {
@@ -96,6 +121,8 @@ void effect_record(struct engine *e, struct record_row row);
 void effect_served(struct engine *e, uint64_t person, uint64_t org);
 void effect_removed(struct engine *e, uint64_t org);
 void effect_assignment(struct engine *e, struct assignment a);
+void effect_emergency(struct engine *e, struct emergency row);
+void effect_series(struct engine *e, const struct series *row);
 void effects_fini(struct engine *e);
 
 /* tables.c */
@@ -164,5 +191,36 @@ struct refusal request_order(struct engine *e, const struct command *c, int64_t 
 struct refusal request_offer(struct engine *e, const struct command *c, int64_t now,
                              struct outcome *outcome);
 void timer_fire(struct engine *e, const struct command *c, int64_t now);
+uint32_t place_filled(struct engine *e, const struct order *filled, bool needs_review,
+                      const struct command *c, int64_t now);
+
+/* records.c */
+struct refusal record_check(const struct engine *e, const struct record_row *row);
+uint64_t record_enter(struct engine *e, struct record_row *row, const struct command *c, int64_t now);
+struct refusal request_record(struct engine *e, const struct command *c, int64_t now,
+                              struct outcome *outcome);
+void ledger_forget(struct engine *e, int32_t before);
+void ledger_fini(struct ledger *ledger);
+
+/* activity.c: each says what became of an offer of the organisation */
+void activity_answered(struct engine *e, const struct offer *f, bool has_accepted, int64_t now);
+void activity_ended(struct engine *e, const struct offer *f, bool is_complete, int64_t now);
+void activity_served(struct engine *e, uint32_t org_slot, uint32_t attendances, uint32_t minutes, int64_t now);
+void activity_rated(struct engine *e, uint32_t org_slot, uint32_t stars, int64_t now);
+void activity_settle(struct engine *e, uint32_t org_slot);
+void activity_sweep(struct engine *e, int64_t now); /* a slice, once aging_at has come */
+void activity_load_done(struct engine *e);
+
+/* emergency.c */
+struct refusal request_emergency(struct engine *e, const struct command *c, int64_t now);
+bool order_is_emergency(const struct engine *e, const struct order *o);
+void emergency_tick(struct engine *e, const struct command *c, int64_t now);
+int64_t emergency_deadline(const struct engine *e);
+#define EMERGENCY_WAIVED (WAIVE_REACH | WAIVE_SCHEDULE)
+
+/* series.c */
+struct refusal request_series(struct engine *e, const struct command *c, int64_t now,
+                              struct outcome *outcome);
+void series_fire(struct engine *e, const struct command *c, int64_t now, struct series *s);
 
 #endif

@@ -44,6 +44,8 @@ static struct refusal step_org(struct engine *e, const struct command *c, int64_
 
 static void tick(struct engine *e, const struct command *c, int64_t now)
 {
+    activity_sweep(e, now);
+    emergency_tick(e, c, now);
     for (int fired = 0; fired < TICK_COUNT_MAX; fired++) {
         const struct heap_entry *top = heap_top(&e->timers);
         if (top == NULL || top->at > now)
@@ -64,6 +66,12 @@ struct outcome engine_step(struct engine *e, const struct command *c, int64_t no
         outcome.refusal = dispatch_batch(e, c, now, &outcome);
     else if (c->op >= OP_ACCEPT && c->op <= OP_NO_SHOW)
         outcome.refusal = request_offer(e, c, now, &outcome);
+    else if (c->op >= OP_RECORD_ADD && c->op <= OP_CERTIFY)
+        outcome.refusal = request_record(e, c, now, &outcome);
+    else if (c->op == OP_EMERGENCY_OPEN || c->op == OP_EMERGENCY_CLOSE)
+        outcome.refusal = request_emergency(e, c, now);
+    else if (c->op == OP_SERIES_PUT || c->op == OP_SERIES_STOP)
+        outcome.refusal = request_series(e, c, now, &outcome);
     else if (c->op == OP_ASSIGN)
         dispatch_assign(e, c, now);
     else if (c->op == OP_TICK)
@@ -76,7 +84,10 @@ struct outcome engine_step(struct engine *e, const struct command *c, int64_t no
 int64_t engine_deadline(const struct engine *e)
 {
     const struct heap_entry *top = heap_top(&e->timers);
-    return top != NULL ? top->at : INT64_MAX;
+    int64_t at = top != NULL ? top->at : INT64_MAX;
+    int64_t emergency = e->emergency_count != 0 ? emergency_deadline(e) : INT64_MAX;
+    at = at < e->aging_at ? at : e->aging_at;
+    return at < emergency ? at : emergency;
 }
 
 uint32_t engine_assign_waiting(const struct engine *e)

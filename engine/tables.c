@@ -21,6 +21,10 @@ struct rules rules_default(void)
         .claim_min = 15,
         .circle_m = 500,
         .broadcast_count = 10,
+        .emergency_count = 50,
+        .day_minutes = 8 * HOUR, /* section 1.6 */
+        .day_minutes_reviewed = 12 * HOUR,
+        .activity_cap = 800,
         .weight_proximity = 30,
         .weight_affinity = 20,
         .weight_activity = 10,

@@ -69,6 +69,13 @@ static const struct word event_kind_words[] = {
 };
 LIST(event_kind, "event");
 
+static const struct word record_state_words[] = {
+#define RECORD_STATE W
+#include "words.def"
+#undef RECORD_STATE
+};
+LIST(record_state, "record state");
+
 static const struct word misfit_words[] = {
 #define MISFIT(n, N, w, e, z) [n] = {.name = w, .zh = z, .text = e},
 #include "misfits.def"

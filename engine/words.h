@@ -62,6 +62,12 @@ enum event_kind {
 #undef EVENT_KIND
     EVENT_KIND_COUNT
 };
+enum record_state {
+#define RECORD_STATE(n, N, w, z) RECORD_##N = n,
+#include "words.def"
+#undef RECORD_STATE
+    RECORD_STATE_COUNT
+};
 enum misfit {
     MISFIT_NONE = 0,
 #define MISFIT(n, N, w, e, z) MISFIT_##N = n,
@@ -91,7 +97,7 @@ struct wordlist {
 };
 
 extern const struct wordlist words_order_state, words_offer_state, words_priority, words_mode,
-    words_level, words_org_type, words_group, words_rank, words_event_kind, words_misfit,
+    words_level, words_org_type, words_group, words_rank, words_event_kind, words_record_state, words_misfit,
     words_refusal;
 
 /* The name of a number; "?" when there is none. */

@@ -247,6 +247,12 @@ void pack_key_bool(struct pack *pack, const char *key, bool truth)
     pack_bool(pack, truth);
 }
 
+void pack_key_real(struct pack *pack, const char *key, double real)
+{
+    pack_key(pack, key);
+    pack_real(pack, real);
+}
+
 void pack_key_text(struct pack *pack, const char *key, const char *text)
 {
     pack_key(pack, key);

@@ -64,6 +64,7 @@ void pack_fixed_list(struct pack *pack, uint32_t count); /* without closing */
 void pack_key_int(struct pack *pack, const char *key, int64_t number);
 void pack_key_uint(struct pack *pack, const char *key, uint64_t number);
 void pack_key_bool(struct pack *pack, const char *key, bool truth);
+void pack_key_real(struct pack *pack, const char *key, double real);
 void pack_key_text(struct pack *pack, const char *key, const char *text);
 /* A coordinate in 1e-7 degrees, as degrees. */
 void pack_key_degrees(struct pack *pack, const char *key, int32_t e7);

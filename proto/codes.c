@@ -129,6 +129,8 @@ static const struct {
     {"industries", "industries.csv", {"industry", "zh", "en"}, 3},
     {"reasons", "reasons.csv", {"for", "reason", "zh", "en"}, 4},
     {"calendar", "calendar.csv", {"date", "kind", "zh", "en"}, 4},
+    {"stars", "stars.csv", {"star", "hours", "certifier", "zh", "en"}, 5},
+    {"issuers", "issuers.csv", {"issuer", "zh", "en"}, 3},
 };
 
 static const struct {
@@ -138,19 +140,60 @@ static const struct {
     {"states", &words_order_state}, {"offer_states", &words_offer_state},
     {"priorities", &words_priority}, {"modes", &words_mode}, {"levels", &words_level},
     {"types", &words_org_type}, {"groups", &words_group}, {"ranks", &words_rank},
-    {"events", &words_event_kind}, {"misfits", &words_misfit}, {"errors", &words_refusal},
+    {"record_states", &words_record_state}, {"events", &words_event_kind}, {"misfits", &words_misfit}, {"errors", &words_refusal},
 };
 
 struct packing {
+    struct code_tables *tables;
     struct pack *out;
     const char *const *columns;
     int count;
 };
 
+/* Rising by hours, however the file has them; one without a number of hours is only shown. */
+static void keep_star(struct code_tables *t, const char *name, int64_t hours)
+{
+    if (hours < 0 || t->star_count == STAR_COUNT_MAX)
+        return;
+    uint32_t at = t->star_count++;
+    for (; at != 0 && t->stars[at - 1].minutes > (uint64_t)hours * 60; at--)
+        t->stars[at] = t->stars[at - 1];
+    t->stars[at].minutes = (uint64_t)hours * 60;
+    snprintf(t->stars[at].name, sizeof t->stars[at].name, "%.32s", name);
+}
+
+const struct star *codes_star(const struct code_tables *t, uint64_t minutes)
+{
+    const struct star *has = NULL;
+    for (uint32_t i = 0; t != NULL && i < t->star_count && t->stars[i].minutes <= minutes; i++)
+        has = &t->stars[i];
+    return has;
+}
+
+const struct star *codes_next_star(const struct code_tables *t, uint64_t minutes)
+{
+    for (uint32_t i = 0; t != NULL && i < t->star_count; i++)
+        if (t->stars[i].minutes > minutes)
+            return &t->stars[i];
+    return NULL;
+}
+
+bool codes_has_issuer(const struct code_tables *t, const char *issuer)
+{
+    for (uint32_t i = 0; t != NULL && i < t->issuer_count; i++)
+        if (strcmp(t->issuers[i], issuer) == 0)
+            return true;
+    return false;
+}
+
 static int pack_table_row(void *context, const struct table_row *row, struct failure *failure)
 {
     struct packing *p = context;
     (void)failure;
+    if (strcmp(p->columns[0], "star") == 0)
+        keep_star(p->tables, row->fields[0], number_of(row->fields[1]));
+    else if (strcmp(p->columns[0], "issuer") == 0 && p->tables->issuer_count < ISSUER_COUNT_MAX)
+        snprintf(p->tables->issuers[p->tables->issuer_count++], WORD_BYTES_MAX + 1, "%.32s", row->fields[0]);
     pack_map(p->out);
     for (int i = 0; i < p->count; i++)
         pack_key_text(p->out, p->columns[i], row->fields[i]);
@@ -160,11 +203,12 @@ static int pack_table_row(void *context, const struct table_row *row, struct fai
 
 void codes_read_files(struct code_tables *tables, const char *directory)
 {
+    tables->star_count = tables->issuer_count = 0;
     for (size_t i = 0; i < CODE_FILES; i++) {
         char path[4096];
         struct failure failure = {0};
         struct table_format format = {files[i].columns, files[i].count, 0, true};
-        struct packing p = {&tables->files[i], files[i].columns, files[i].count};
+        struct packing p = {tables, &tables->files[i], files[i].columns, files[i].count};
         snprintf(path, sizeof path, "%s/%s", directory, files[i].file);
         pack_reset(p.out);
         pack_list(p.out);

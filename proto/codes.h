@@ -6,7 +6,9 @@
 #include "engine/engine.h"
 #include "store/failure.h"
 
-#define CODE_FILES 4
+#define CODE_FILES 6
+#define STAR_COUNT_MAX 16
+#define ISSUER_COUNT_MAX 64
 
 /* Loads regions.csv into an engine that has none. */
 int codes_load_regions(struct engine *engine, const char *path, struct failure *failure);
@@ -16,9 +18,21 @@ int codes_load_tables(struct engine *engine, const char *directory, struct failu
 /* The files that people look up, packed once so that showing them reads no file. */
 struct code_tables {
     struct pack files[CODE_FILES];
+    struct star {
+        char name[WORD_BYTES_MAX + 1];
+        uint64_t minutes; /* certified ones that it takes */
+    } stars[STAR_COUNT_MAX]; /* rising */
+    char issuers[ISSUER_COUNT_MAX][WORD_BYTES_MAX + 1];
+    uint32_t star_count, issuer_count;
 };
 void codes_read_files(struct code_tables *tables, const char *directory);
 void codes_fini(struct code_tables *tables);
+
+/* The star that so many certified minutes come to, and the next one; NULL: none. `tables` may be NULL. */
+const struct star *codes_star(const struct code_tables *tables, uint64_t minutes);
+const struct star *codes_next_star(const struct code_tables *tables, uint64_t minutes);
+/* Whether hours of that issuer are taken. */
+bool codes_has_issuer(const struct code_tables *tables, const char *issuer);
 
 /* Packs {items, next} of one list by name, or of the names of all when `list` is NULL. False when
  * there is no such list. `tables` may be NULL. */

@@ -83,6 +83,7 @@ void pack_order(struct pack *pack, const struct engine *engine, const struct ord
     pack_nonzero(pack, "max_distance_m", o->max_distance_m);
     pack_nonzero(pack, "person", o->person);
     pack_nonzero(pack, "merged_into", o->merged_into);
+    pack_nonzero(pack, "series", o->series);
     pack_nonzero(pack, "declines", o->declines);
     pack_nonzero(pack, "stars", o->rating);
     if (o->external_id[0] != '\0')
@@ -221,6 +222,8 @@ void pack_event(struct pack *pack, const struct event *e)
     pack_nonzero(pack, "region", e->region);
     pack_nonzero(pack, "county", e->county);
     pack_nonzero(pack, "people", e->people);
+    pack_nonzero(pack, "subject", e->subject);
+    pack_nonzero(pack, "minutes", e->minutes);
     if (e->order != 0) {
         pack_word(pack, "state", &words_order_state, e->state);
         pack_word(pack, "level", &words_level, e->level);

@@ -6,14 +6,24 @@
 #include "turn.h"
 
 extern const struct method order_methods[], match_methods[], offer_methods[], org_methods[],
-    read_methods[], server_methods[], token_methods[];
+    read_methods[], server_methods[], token_methods[], record_methods[], series_methods[],
+    public_methods[];
 extern const int order_method_count, match_method_count, offer_method_count, org_method_count,
-    read_method_count, server_method_count, token_method_count;
+    read_method_count, server_method_count, token_method_count, record_method_count,
+    series_method_count, public_method_count;
 
 /* The order as it is asked for, from the parameters. */
 void request_from_args(const struct call *call, struct order_request *request);
 /* Takes lat and lon, converted to WGS-84. */
 void point_from_args(const struct args *args, int32_t *lat, int32_t *lon);
+/* The personal data of a request, or false when it brings none. Wipe it after use. */
+bool contact_from_args(const struct call *call, struct contact_row *row);
+/* With personal data the place is a home: its exact point goes into the contact, and the engine gets
+ * it rounded to 0.001 degree. */
+void hide_home(struct order_request *request, struct contact_row *contact);
+/* The codes of the region parameter and, unless `below` is false, of all below it, sorted; owned by the
+ * caller; NULL with the call's error when there is none. */
+uint64_t *regions_from_args(struct call *call, uint32_t *count);
 void encode_order_state(struct call *call, struct pack *out); /* {order, state} */
 
 #endif

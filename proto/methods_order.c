@@ -64,8 +64,7 @@ static int32_t contact_degrees(const struct node *value)
     return (int32_t)(degrees * 1e7 + (degrees < 0 ? -0.5 : 0.5));
 }
 
-/* The personal data of a request, or false when it brings none. */
-static bool contact_from_args(const struct call *call, struct contact_row *row)
+bool contact_from_args(const struct call *call, struct contact_row *row)
 {
     const struct node *map = call->args.contact;
     *row = (struct contact_row){.put_at = call->now};
@@ -74,6 +73,8 @@ static bool contact_from_args(const struct call *call, struct contact_row *row)
         contact_text(map, "phone", row->phone, sizeof row->phone);
         contact_text(map, "address", row->address, sizeof row->address);
         contact_text(map, "note", row->note, sizeof row->note);
+        contact_text(map, "proxy_name", row->proxy_name, sizeof row->proxy_name);
+        contact_text(map, "proxy_phone", row->proxy_phone, sizeof row->proxy_phone);
         const struct node *lat = node_get(map, "lat");
         const struct node *lon = node_get(map, "lon");
         row->has_point = lat != NULL && lon != NULL;
@@ -96,9 +97,7 @@ static bool note_contact(struct call *call, uint64_t order, enum event_kind kind
     return is_good;
 }
 
-/* With personal data the place is a home: its exact point goes into the contact, and the engine gets
- * it rounded to 0.001 degree. */
-static void hide_home(struct order_request *r, struct contact_row *contact)
+void hide_home(struct order_request *r, struct contact_row *contact)
 {
     if (!r->has_place)
         return;
@@ -119,6 +118,10 @@ static bool run_place(struct call *call, struct pack *out)
     if (!check_point(call))
         return false;
     request_from_args(call, &c.u.place);
+    if (arg_has(&call->args, P_RELATION)) { /* it is the reason of the event, so that the history tells */
+        c.u.place.is_proxy = true;
+        c.reason = call->args.text[P_RELATION];
+    }
     bool has_contact = contact_from_args(call, &contact);
     if (has_contact)
         hide_home(&c.u.place, &contact);
@@ -351,6 +354,10 @@ static void got_contact(struct call *call, const struct query *q, struct pack *o
     pack_key_text(out, "phone", q->contact.phone);
     pack_key_text(out, "address", q->contact.address);
     pack_key_text(out, "note", q->contact.note);
+    if (q->contact.proxy_name[0] != '\0')
+        pack_key_text(out, "proxy_name", q->contact.proxy_name);
+    if (q->contact.proxy_phone[0] != '\0')
+        pack_key_text(out, "proxy_phone", q->contact.proxy_phone);
     if (q->contact.has_point) {
         pack_key_degrees(out, "lat", q->contact.lat);
         pack_key_degrees(out, "lon", q->contact.lon);
@@ -402,7 +409,7 @@ static bool run_contact_erase(struct call *call, struct pack *out)
         P_PEOPLE_MIN, P_PRIORITY, P_GROUPS, P_RISK, P_MAX_DISTANCE_M, P_PERSON
 
 const struct method order_methods[] = {
-    {"order.place", ROLE_PLATFORM | ROLE_DISPATCHER, "Place an order. It is ready at once unless `review` is true; in mode auto or broadcast organisations are asked in the same turn. At most 200 offers are answered, here and wherever an order is shown; offer.list has them all.", "{order, state, offers: [{offer, org, expires_at, …}]}", METHOD_WRITE | METHOD_NEW, 3, {P_REF, P_REGION, P_CATEGORY, WISH, P_MODE, P_REVIEW, P_PROXY, P_CONTACT, P_NOTE, P_EXTERNAL_ID, P_DRY_RUN}, run_place, encode_placed, NULL},
+    {"order.place", ROLE_PLATFORM | ROLE_DISPATCHER, "Place an order. It is ready at once unless `review` is true; in mode auto or broadcast organisations are asked in the same turn. At most 200 offers are answered, here and wherever an order is shown; offer.list has them all.", "{order, state, offers: [{offer, org, expires_at, …}]}", METHOD_WRITE | METHOD_NEW, 3, {P_REF, P_REGION, P_CATEGORY, WISH, P_MODE, P_REVIEW, P_PROXY, P_RELATION, P_CONTACT, P_NOTE, P_EXTERNAL_ID, P_DRY_RUN}, run_place, encode_placed, NULL},
     {"order.get", ROLE_EVERY & ~ROLE_ORG & ~ROLE_OPERATOR, "One order with its offers, open or ended.", "{order, state, …, offers: […]}", METHOD_READER, 1, {P_ORDER}, run_get, NULL, got_order},
     {"order.approve", ROLE_DISPATCHER, "A placed order becomes ready.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_approve, encode_order_state, NULL},
     {"order.reject", ROLE_DISPATCHER, "A placed order is not volunteer service.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_REASON, P_REF}, run_reject, encode_order_state, NULL},

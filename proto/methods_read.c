@@ -21,9 +21,7 @@ static void collect_regions(const struct engine *e, uint32_t slot, bool below, u
         collect_regions(e, child, below, codes, count);
 }
 
-/* The codes of a region and, unless `below` is false, of all below it, sorted; NULL with the call's
- * error when there is none. */
-static uint64_t *regions_from_args(struct call *call, uint32_t *count)
+uint64_t *regions_from_args(struct call *call, uint32_t *count)
 {
     uint32_t slot = engine_region_find(call->engine, (uint64_t)call->args.number[P_REGION]);
     if (slot == SLOT_NONE) {
@@ -133,34 +131,6 @@ static bool run_subscribe(struct call *call, struct pack *out)
     return true;
 }
 
-static bool run_records(struct call *call, struct pack *out)
-{
-    (void)out;
-    return (call->query = question(call, QUERY_RECORDS)) != NULL;
-}
-
-static void got_records(struct call *call, const struct query *q, struct pack *out)
-{
-    (void)call;
-    pack_map(out);
-    pack_key(out, "items");
-    pack_list(out);
-    for (uint32_t i = 0; i < q->record_count; i++) {
-        pack_map(out);
-        pack_key_uint(out, "record", q->record_ids[i]);
-        pack_key_uint(out, "order", q->records[i].order);
-        pack_key_uint(out, "offer", q->records[i].offer);
-        pack_key_uint(out, "org", q->records[i].org);
-        pack_key_uint(out, "volunteer", q->records[i].volunteer);
-        pack_key_int(out, "at", q->records[i].at);
-        pack_key_uint(out, "minutes", q->records[i].minutes);
-        pack_close(out);
-    }
-    pack_close(out);
-    pack_next(out, q->next);
-    pack_close(out);
-}
-
 static bool run_summary(struct call *call, struct pack *out)
 {
     (void)out;
@@ -198,6 +168,39 @@ static void got_summary(struct call *call, const struct query *q, struct pack *o
     pack_close(out);
 }
 
+/* Why the activity index is what it is: its parts with their weights, and what is counted of late. */
+static void pack_activity(const struct org *org, struct pack *out)
+{
+    const struct recent *r = &org_more(org)->recent;
+    struct activity a = org_activity(org);
+    pack_key(out, "activity_parts");
+    pack_list(out);
+    for (int i = 0; i < ACTIVITY_PARTS; i++) {
+        pack_map(out);
+        pack_key_text(out, "part", activity_part_names[i]);
+        pack_key_uint(out, "value", a.part[i]);
+        pack_key_uint(out, "weight", activity_weights[i]);
+        pack_close(out);
+    }
+    pack_close(out);
+    pack_key(out, "recent");
+    pack_map(out);
+    if (r->aged_on != 0) {
+        char date[11];
+        date_format(r->aged_on, date);
+        pack_key_text(out, "as_of", date);
+    }
+    pack_key_real(out, "asked", r->asked / 1000.0);
+    pack_key_real(out, "accepts", r->accepts / 1000.0);
+    pack_key_real(out, "completes", r->completes / 1000.0);
+    pack_key_real(out, "broken", r->broken / 1000.0);
+    pack_key_real(out, "attendances", r->attendances / 1000.0);
+    pack_key_real(out, "hours", r->hours / 1000.0);
+    pack_key_real(out, "ratings", r->ratings / 1000.0);
+    pack_key_real(out, "stars", r->ratings != 0 ? (double)r->stars / r->ratings : 0);
+    pack_close(out);
+}
+
 static bool run_stats_org(struct call *call, struct pack *out)
 {
     const struct org *org = engine_org(call->engine, (uint64_t)call->args.number[P_ORG]);
@@ -210,6 +213,7 @@ static bool run_stats_org(struct call *call, struct pack *out)
 #include "engine/fields.def"
 #undef TALLY_FIELD
     pack_key_uint(out, "live_offers", org_more(org)->live_count);
+    pack_activity(org, out);
     pack_close(out);
     return true;
 }
@@ -418,9 +422,8 @@ const struct method read_methods[] = {
     {"queue.list", ROLE_DISPATCHER, "What waits at a region and below: more urgent first, then the sooner deadline.", "{items: […], next, waiting}", 0, 1, {P_REGION, P_BELOW, P_AFTER, P_LIMIT}, run_queue, NULL, NULL},
     {"event.read", ROLE_PLATFORM | ROLE_AUDITOR, "The change feed from any point.", LIST_ANSWER, METHOD_READER, 0, {P_AFTER, P_REGION, P_BELOW, P_ORDER, P_ORG, P_KIND, P_SINCE, P_UNTIL, P_LIMIT}, run_events, NULL, got_events},
     {"event.subscribe", ROLE_PLATFORM | ROLE_DISPATCHER | ROLE_ORG, "Notifications [2, \"event\", [{…}]] from now on, or from `after` on, until the connection ends.", "{subscription}", 0, 0, {P_AFTER, P_REGION, P_BELOW, P_ORDER, P_ORG, P_KIND}, run_subscribe, NULL, NULL},
-    {"record.list", ROLE_ORG | ROLE_AUDITOR, "Service records by number.", LIST_ANSWER, METHOD_READER, 0, {P_ORG, P_ORDER, P_OFFER, P_VOLUNTEER, P_SINCE, P_UNTIL, P_AFTER, P_LIMIT}, run_records, NULL, got_records},
     {"stats.summary", ROLE_SUPERVISOR | ROLE_AUDITOR, "Orders counted by state, category and priority.", "{items: [{state, category, priority, orders, headcount}], next, orders, states}", METHOD_READER, 0, {P_REGION, P_BELOW, P_SINCE, P_UNTIL}, run_summary, NULL, got_summary},
-    {"stats.org", ROLE_SUPERVISOR | ROLE_ORG, "What an organisation has done.", "{org, name, accept_count, …}", 0, 1, {P_ORG}, run_stats_org, NULL, NULL},
+    {"stats.org", ROLE_SUPERVISOR | ROLE_ORG, "What an organisation has done, its activity index, and why that is what it is.", "{org, name, accept_count, …, activity, activity_parts: [{part, value, weight}], recent: {as_of, asked, …}}", 0, 1, {P_ORG}, run_stats_org, NULL, NULL},
     {"map.cells", ROLE_SUPERVISOR, "Organisations and open orders by cells of the map; fewer than five orders show as `few`.", "{items: [{lat, lon, orgs, orders|few}], next}", 0, 0, {P_CELL}, run_cells, NULL, NULL},
     {"region.get", ROLE_EVERY, "One region.", "{region, name, level, parent, county, lat, lon, waiting}", 0, 1, {P_REGION}, run_region, NULL, NULL},
     {"region.list", ROLE_EVERY, "The regions right below one, or all.", LIST_ANSWER, 0, 0, {P_REGION, P_AFTER, P_LIMIT}, run_regions, NULL, NULL},

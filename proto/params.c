@@ -24,6 +24,8 @@ static const char *const kind_texts[KIND_COUNT] = {
     [KIND_DATES] = "list of maps", [KIND_RECORDS] = "list of maps", [KIND_CONTACT] = "map",
     [KIND_PRIORITY] = "word", [KIND_MODE] = "word", [KIND_ORG_TYPE] = "word", [KIND_RANK] = "word",
     [KIND_ORDER_STATE] = "word", [KIND_OFFER_STATE] = "word", [KIND_EVENT_KIND] = "word", [KIND_ROLES] = "words",
+    [KIND_RECORD_STATE] = "word", [KIND_LEVEL] = "word", [KIND_DATE] = "text (2026-12-31)",
+    [KIND_MONTH] = "text (2026-11)",
 };
 
 const char *param_kind_text(enum param_kind kind)
@@ -299,7 +301,7 @@ static bool decode_schedule(struct decoder *d)
         return bad_range(d, " bytes long");
     if (schedule_parse(d->node->u.text, d->node->count, &d->args->week, &at))
         return true;
-    return error_set(d->error, REFUSAL_BAD_VALUE, "schedule",
+    return error_set(d->error, REFUSAL_BAD_VALUE, d->info->name,
                      "not a schedule from character %zu on; write: mon-fri 09:00-12:00,14:00-17:30; "
                      "sat 10:00-12:00 (times on the half-hour)",
                      at + 1);
@@ -385,26 +387,44 @@ static bool decode_dates(struct decoder *d)
 
 static bool decode_contact(struct decoder *d)
 {
-    static const char *const keys[] = {"name", "phone", "address", "note", "lat", "lon"};
-    if (!only_keys(d, d->node, keys, 6))
+    static const char *const keys[] = {"name", "phone", "address", "note", "proxy_name", "proxy_phone", "lat", "lon"};
+    enum { TEXTS = 6, KEYS = 8 };
+    if (!only_keys(d, d->node, keys, KEYS))
         return false;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < KEYS; i++) {
         const struct node *value = node_get(d->node, keys[i]);
         if (value == NULL)
             continue;
         bool is_number = value->kind == NODE_INT || value->kind == NODE_REAL;
-        if (i < 4 ? !check_text(d, value) : !is_number)
-            return i < 4 ? false : bad_type(d);
-        if (i < 4 && value->count > 400)
+        if (i < TEXTS ? !check_text(d, value) : !is_number)
+            return i < TEXTS ? false : bad_type(d);
+        if (i < TEXTS && value->count > 400)
             return error_set(d->error, REFUSAL_OUT_OF_RANGE, keys[i],
                              "contact.%s must be 0 to 400 bytes long", keys[i]);
         double degrees = value->kind == NODE_INT ? (double)value->u.number : value->u.real;
-        double most = i == 4 ? 90 : 180;
-        if (i >= 4 && !(degrees >= -most && degrees <= most))
+        double most = i == TEXTS ? 90 : 180;
+        if (i >= TEXTS && !(degrees >= -most && degrees <= most))
             return error_set(d->error, REFUSAL_OUT_OF_RANGE, keys[i],
                              "contact.%s must be %d to %d degrees", keys[i], -(int)most, (int)most);
     }
     d->args->contact = d->node;
+    return true;
+}
+
+/* A day as its number from 1970-01-01 on; a month as its first day's. */
+static bool decode_date(struct decoder *d)
+{
+    bool is_month = d->info->kind == KIND_MONTH;
+    char text[12] = "";
+    int32_t day = 0;
+    if (!check_text(d, d->node))
+        return false;
+    if (d->node->count == (is_month ? 7 : 10))
+        snprintf(text, sizeof text, "%.*s%s", (int)d->node->count, d->node->u.text, is_month ? "-01" : "");
+    if (!date_parse(text, strlen(text), &day) || day < 0)
+        return error_set(d->error, REFUSAL_BAD_VALUE, d->info->name, "%s is written %s, from 1970 on", d->info->name,
+                         is_month ? "2026-11" : "2026-12-31");
+    d->args->number[d->param] = day;
     return true;
 }
 
@@ -414,7 +434,8 @@ static bool decode_one(struct decoder *d)
         [KIND_PRIORITY] = &words_priority,       [KIND_MODE] = &words_mode,
         [KIND_ORG_TYPE] = &words_org_type,       [KIND_RANK] = &words_rank,
         [KIND_ORDER_STATE] = &words_order_state, [KIND_OFFER_STATE] = &words_offer_state,
-        [KIND_EVENT_KIND] = &words_event_kind,
+        [KIND_EVENT_KIND] = &words_event_kind,   [KIND_RECORD_STATE] = &words_record_state,
+        [KIND_LEVEL] = &words_level,
     };
     int skill = 0;
     switch (d->info->kind) {
@@ -452,8 +473,10 @@ static bool decode_one(struct decoder *d)
         return decode_contact(d);
     case KIND_ROLES:
         return decode_roles(d);
+    case KIND_DATE: case KIND_MONTH:
+        return decode_date(d);
     case KIND_PRIORITY: case KIND_MODE: case KIND_ORG_TYPE: case KIND_RANK: case KIND_ORDER_STATE:
-    case KIND_OFFER_STATE: case KIND_EVENT_KIND: case KIND_COUNT:
+    case KIND_OFFER_STATE: case KIND_EVENT_KIND: case KIND_RECORD_STATE: case KIND_LEVEL: case KIND_COUNT:
     default:
         return decode_word(d, lists[d->info->kind], d->node, &d->args->number[d->param]);
     }
@@ -524,6 +547,16 @@ void date_format(int32_t day, char text[11])
              of_year - (153 * shifted + 2) / 5 + 1);
     memcpy(text, wide, 10);
     text[10] = '\0';
+}
+
+int32_t date_next_month(int32_t day)
+{
+    char text[11];
+    int year = 0;
+    int month = 0;
+    date_format(day, text);
+    (void)sscanf(text, "%4d-%2d", &year, &month);
+    return days_from_civil(month < 12 ? year : year + 1, month < 12 ? month + 1 : 1, 1);
 }
 
 bool date_parse(const char *text, size_t len, int32_t *day)

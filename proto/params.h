@@ -17,7 +17,8 @@ enum param_kind {
     KIND_ID, KIND_INT, KIND_TIME, KIND_BOOL, KIND_TEXT, KIND_CODE, KIND_PATH, KIND_DEGREES,
     KIND_CRS, KIND_SKILL, KIND_SKILLS, KIND_IDS, KIND_GROUPS, KIND_WAIVES, KIND_SCHEDULE,
     KIND_DATES, KIND_RECORDS, KIND_CONTACT, KIND_PRIORITY, KIND_MODE, KIND_ORG_TYPE, KIND_RANK,
-    KIND_ORDER_STATE, KIND_OFFER_STATE, KIND_EVENT_KIND, KIND_ROLES, KIND_COUNT
+    KIND_ORDER_STATE, KIND_OFFER_STATE, KIND_EVENT_KIND, KIND_ROLES, KIND_RECORD_STATE, KIND_LEVEL,
+    KIND_DATE, KIND_MONTH, KIND_COUNT
 };
 
 struct param_info {
@@ -84,5 +85,7 @@ void error_pack(const struct error *error, struct pack *pack);
 /* Parses 2026-12-31 into a day counted from 1970-01-01; false when it is no date. */
 bool date_parse(const char *text, size_t len, int32_t *day);
 void date_format(int32_t day, char text[11]);
+/* The first day of the month after that of a day. */
+int32_t date_next_month(int32_t day);
 
 #endif

@@ -190,6 +190,7 @@ static struct turn_settings turn_settings_of(const struct server *server)
                                   .refs_max = s->refs_max,
                                   .questions_max = s->questions_max,
                                   .requests_per_s = s->requests_per_s,
+                                  .issuer = s->issuer,
                                   .codes = &server->codes};
 }
 

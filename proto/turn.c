@@ -167,7 +167,11 @@ static bool run(struct turn *t, struct call *call)
     if (call->query != NULL) {
         struct asked asked = {.connection = call->session->connection,
                               .msgid = call->msgid,
-                              .method = call->method};
+                              .method = call->method,
+                              .carried = call->carried,
+                              .about = call->about};
+        if (arg_has(&call->args, P_REASON))
+            memcpy(asked.reason, call->args.text[P_REASON], strlen(call->args.text[P_REASON]) + 1);
         access_narrow(call, call->query);
         ask(t, call->query, &asked);
         return false;

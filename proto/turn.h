@@ -38,6 +38,7 @@ struct turn_settings {
     uint64_t refs_max;
     uint32_t questions_max; /* that may wait for the reader */
     uint32_t requests_per_s; /* of one caller; 0: no bound */
+    const char *issuer; /* who stands on certificates; outlives the turn */
     const struct code_tables *codes; /* what code.list shows of the deployment's files; may be NULL */
 };
 
@@ -108,6 +109,10 @@ struct call {
     struct query *query; /* set by a method that the reader answers */
     char *secret;        /* of a new token, for its one answer */
     bool is_job;         /* set by turn_add_job(): the answer comes later */
+    void *carried;       /* METHOD_LATER: what `run` leaves for `answered`; owned, free() */
+    uint64_t about;      /* METHOD_LATER: what it changes; two such changes never pass each other */
+    const uint8_t *packed; /* METHOD_LATER: its answer, in the arena */
+    uint32_t packed_bytes;
     int64_t now;
     uint32_t msgid;
     uint64_t ref_id, digest;
@@ -125,9 +130,11 @@ enum method_flags {
     METHOD_NEW = 2,    /* new work: refused while draining */
     METHOD_READER = 4, /* answered by the reader thread */
     METHOD_MATCH = 8,  /* looks for organisations: its time is taken */
+    METHOD_LATER = 16, /* with METHOD_READER: what the reader found is needed for the change, which `answered`
+                          then makes; its answer waits for the batch. Takes no `ref`: it is naturally repeatable */
 };
 
-#define METHOD_PARAMS_MAX 34
+#define METHOD_PARAMS_MAX 36
 
 struct method {
     const char *name;
@@ -148,11 +155,14 @@ int method_param_count(const struct method *method);
 bool method_takes(const struct method *method, enum param param);
 const struct method *method_find(const char *name, size_t len);
 
+/* The `encode` of METHOD_LATER. */
+void encode_packed(struct call *call, struct pack *out);
 /* Carries a command out for a call; the refusal becomes the call's error. */
 bool call_step(struct call *call, struct command *command);
 const struct tokens *turn_tokens(const struct turn *turn);
 void turn_put_token(struct turn *turn, const struct token_row *row);
 void call_add_contact(struct call *call, const struct contact_row *row);
+const char *turn_issuer(const struct turn *turn);
 const struct code_tables *turn_codes(const struct turn *turn);
 bool turn_is_draining(const struct turn *turn);
 void turn_subscribe(struct call *call, uint64_t after, const struct query_filter *filter);

@@ -52,6 +52,9 @@ struct turn {
     struct held held[2], fresh;       /* held[i] belongs to batches[i] */
     uint64_t last_number, published;  /* published: the last event told to subscribers */
     uint32_t questions_open;
+    struct map changed;     /* METHOD_LATER: what was changed, to the number of the change */
+    uint32_t changes;       /* so far, while such questions are open */
+    uint32_t later_open;
     bool is_somebody_behind; /* a subscription is not live: each turn looks whether it can go on */
     struct job *jobs; /* the newest first; each turn works on the oldest */
     uint32_t job_count;
@@ -85,6 +88,9 @@ struct asked {
     uint32_t msgid;
     const struct method *method;
     char principal[ACTOR_BYTES_MAX + 1], ref[130];
+    void *carried; /* owned */
+    uint64_t about, seen; /* METHOD_LATER: seen: how many changes had been made when it was asked */
+    char reason[WORD_BYTES_MAX + 1];
 };
 
 /* turn.c */

@@ -5,10 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool is_later(const struct asked *asked)
+{
+    return asked->method != NULL && (asked->method->flags & METHOD_LATER) != 0;
+}
+
 void ask(struct turn *t, struct query *q, const struct asked *asked)
 {
     struct asked *kept = must_alloc(1, sizeof *kept);
     *kept = *asked;
+    kept->seen = t->changes;
+    t->later_open += is_later(asked);
     q->context = kept;
     q->link = t->questions;
     t->questions = q;
@@ -99,6 +106,68 @@ static void answer_ref(struct turn *t, const struct asked *asked, const struct q
     }
 }
 
+void encode_packed(struct call *call, struct pack *out)
+{
+    pack_raw(out, call->packed, call->packed_bytes);
+}
+
+/* The same question once more: what it is about was changed since it was asked. */
+static void ask_again(struct turn *t, struct query *q, struct asked *asked)
+{
+    struct query *again = query_new(q->kind);
+    again->filter = q->filter;
+    again->ref_id = q->ref_id;
+    again->limit = q->limit;
+    memcpy(again->source, q->source, sizeof again->source);
+    memcpy(again->external_id, q->external_id, sizeof again->external_id);
+    q->filter.regions = NULL;
+    ask(t, again, asked);
+    asked->carried = NULL;
+}
+
+/* The second half of a method that needed what the reader found. */
+static void change_later(struct turn *t, struct query *q, struct asked *asked, struct session *s)
+{
+    uint32_t changed = asked->about != 0 ? map_get(&t->changed, asked->about) : SLOT_NONE;
+    if (s == NULL)
+        return; /* who asked has gone, and will ask again */
+    if (changed != SLOT_NONE && changed > asked->seen) {
+        ask_again(t, q, asked);
+        return;
+    }
+    struct call *call = arena_take(&t->arena, sizeof *call);
+    *call = (struct call){.turn = t, .engine = t->engine, .session = s, .method = asked->method, .msgid = asked->msgid,
+                          .now = t->ports.now(t->ports.context), .carried = asked->carried};
+    if (asked->reason[0] != '\0') {
+        call->args.present[P_REASON / 64] |= UINT64_C(1) << (P_REASON % 64);
+        call->args.text[P_REASON] = arena_text(&t->arena, asked->reason, strlen(asked->reason));
+    }
+    pack_reset(&t->pack);
+    asked->method->answered(call, q, &t->pack);
+    call->carried = NULL;
+    if (call->error.code != REFUSAL_NONE) {
+        answer_error(t, &t->fresh, asked->connection, asked->msgid, &call->error);
+        return;
+    }
+    if (asked->about != 0)
+        map_put(&t->changed, asked->about, ++t->changes);
+    uint8_t *copy = arena_take(&t->arena, t->pack.len);
+    memcpy(copy, t->pack.bytes, t->pack.len);
+    call->packed = copy;
+    call->packed_bytes = (uint32_t)t->pack.len;
+    *t->calls_end = call;
+    t->calls_end = &call->next;
+}
+
+/* Without such questions there is nothing that could be passed. */
+static void later_closed(struct turn *t)
+{
+    if (--t->later_open != 0)
+        return;
+    map_clear(&t->changed);
+    t->changes = 0;
+}
+
 void answer_query(struct turn *t, struct query *q)
 {
     struct asked *asked = q->context;
@@ -111,6 +180,8 @@ void answer_query(struct turn *t, struct query *q)
         feed(t, asked, q);
     } else if (q->kind == QUERY_REF) {
         answer_ref(t, asked, q);
+    } else if (is_later(asked)) {
+        change_later(t, q, asked, s);
     } else {
         begin_answer(&t->pack, asked->msgid);
         pack_nil(&t->pack);
@@ -120,7 +191,10 @@ void answer_query(struct turn *t, struct query *q)
         else
             held_add(&t->fresh, asked->connection, t->pack.bytes, t->pack.len);
     }
+    if (is_later(asked))
+        later_closed(t);
     free((void *)(uintptr_t)q->filter.regions);
+    free(asked->carried);
     free(asked);
     query_free(q);
     t->questions_open--;

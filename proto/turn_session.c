@@ -36,6 +36,7 @@ void turn_free(struct turn *t)
         t->jobs = next;
     }
     map_fini(&t->session_places);
+    map_fini(&t->changed);
     pool_fini(&t->session_table);
     arena_fini(&t->arena);
     refs_fini(&t->refs);
@@ -197,6 +198,11 @@ bool call_step(struct call *call, struct command *command)
 void call_add_contact(struct call *call, const struct contact_row *row)
 {
     batch_add_contact(call->turn->gathering, row);
+}
+
+const char *turn_issuer(const struct turn *t)
+{
+    return t->settings.issuer != NULL ? t->settings.issuer : "";
 }
 
 const struct code_tables *turn_codes(const struct turn *t)

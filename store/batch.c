@@ -64,7 +64,7 @@ static void gather_orgs(struct batch *b, const struct engine *engine, struct eff
         b->tallies = GROW(b->tallies, b->tally_count, b->tally_room);
         if (org != NULL)
             b->tallies[place_of(&b->tally_places, org->id, &b->tally_count)] =
-                (struct tally_row){.org = org->id, .tally = org->tally};
+                (struct tally_row){.org = org->id, .tally = org->tally, .recent = org_more(org)->recent};
     }
 }
 
@@ -92,6 +92,14 @@ void batch_gather(struct batch *b, struct engine *engine)
         b->served = GROW(b->served, b->served_count, b->served_room);
         b->served[b->served_count++] = effects.served[i];
     }
+    for (uint32_t i = 0; i < effects.emergency_count; i++) {
+        b->emergencies = GROW(b->emergencies, b->emergency_count, b->emergency_room);
+        b->emergencies[b->emergency_count++] = effects.emergencies[i];
+    }
+    for (uint32_t i = 0; i < effects.series_count; i++) {
+        b->series = GROW(b->series, b->series_count, b->series_room);
+        b->series[b->series_count++] = effects.series[i];
+    }
     if (effects.is_catalogue_changed)
         batch_add_catalogue(b, engine_catalogue(engine));
     b->counters = engine_counters(engine);
@@ -116,11 +124,18 @@ void batch_add_token(struct batch *b, const struct token_row *row)
     b->tokens[b->token_count++] = *row;
 }
 
+void batch_add_dead_letter(struct batch *b, const struct dead_letter *row)
+{
+    b->dead_letters = GROW(b->dead_letters, b->dead_count, b->dead_room);
+    b->dead_letters[b->dead_count++] = *row;
+}
+
 bool batch_is_empty(const struct batch *b)
 {
     return b->order_count + b->offer_count + b->org_count + b->tally_count + b->event_count +
                    b->record_count + b->served_count + b->removed_count + b->ref_count +
-                   b->contact_count + b->token_count + b->skill_count == 0 && !b->has_retention;
+                   b->contact_count + b->token_count + b->skill_count + b->emergency_count +
+                   b->series_count + b->dead_count == 0 && b->push_cursor == 0 && !b->has_retention;
 }
 
 void batch_reset(struct batch *b)
@@ -136,7 +151,8 @@ void batch_reset(struct batch *b)
         explicit_bzero(b->contacts, b->contact_count * sizeof *b->contacts);
     b->order_count = b->offer_count = b->org_count = b->tally_count = b->event_count = 0;
     b->record_count = b->served_count = b->removed_count = b->ref_count = b->contact_count = 0;
-    b->token_count = b->skill_count = 0;
+    b->token_count = b->skill_count = b->emergency_count = b->series_count = b->dead_count = 0;
+    b->push_cursor = 0;
     b->has_retention = false;
     map_clear(&b->order_places);
     map_clear(&b->offer_places);
@@ -158,6 +174,9 @@ void batch_fini(struct batch *b)
     free(b->contacts);
     free(b->tokens);
     free(b->skills);
+    free(b->emergencies);
+    free(b->series);
+    free(b->dead_letters);
     map_fini(&b->order_places);
     map_fini(&b->offer_places);
     map_fini(&b->tally_places);

@@ -26,7 +26,8 @@ struct contact_row {
     uint64_t order_id;
     int64_t put_at;
     char name[CONTACT_TEXT_BYTES_MAX + 1], phone[CONTACT_TEXT_BYTES_MAX + 1],
-        address[CONTACT_TEXT_BYTES_MAX + 1], note[CONTACT_TEXT_BYTES_MAX + 1];
+        address[CONTACT_TEXT_BYTES_MAX + 1], note[CONTACT_TEXT_BYTES_MAX + 1],
+        proxy_name[CONTACT_TEXT_BYTES_MAX + 1], proxy_phone[CONTACT_TEXT_BYTES_MAX + 1]; /* of who placed it for them */
     int32_t lat, lon; /* the exact point of a home */
     bool has_point, is_erased;
 };
@@ -51,6 +52,15 @@ struct retention {
 struct tally_row {
     uint64_t org;
     struct tally tally;
+    struct recent recent;
+};
+
+/* An event that the platform refused for good. */
+struct dead_letter {
+    uint64_t seq;
+    int64_t at;
+    uint32_t status; /* of HTTP */
+    bool is_gone;    /* delivered after all, or given up: the row goes */
 };
 
 struct batch {
@@ -61,6 +71,9 @@ struct batch {
     struct tally_row *tallies;
     struct event *events;
     struct record_row *records;
+    struct emergency *emergencies;
+    struct series *series;
+    struct dead_letter *dead_letters;
     struct served_pair *served;
     uint64_t *removed_orgs;
     struct ref_row *refs;
@@ -70,7 +83,8 @@ struct batch {
     uint32_t order_count, order_room, offer_count, offer_room, org_count, org_room, tally_count,
         tally_room, event_count, event_room, record_count, record_room, served_count, served_room,
         removed_count, removed_room, ref_count, ref_room, contact_count, contact_room, token_count, token_room,
-        skill_count;
+        skill_count, emergency_count, emergency_room, series_count, series_room, dead_count, dead_room;
+    uint64_t push_cursor; /* the last event that the platform has; 0: as it was */
     struct counters counters;
     uint64_t next_ref;
     struct retention retention;
@@ -82,6 +96,7 @@ void batch_gather(struct batch *batch, struct engine *engine);
 void batch_add_ref(struct batch *batch, struct ref_row row); /* takes its strings */
 void batch_add_contact(struct batch *batch, const struct contact_row *row);
 void batch_add_token(struct batch *batch, const struct token_row *row);
+void batch_add_dead_letter(struct batch *batch, const struct dead_letter *row);
 void batch_add_catalogue(struct batch *batch, const struct catalogue *catalogue);
 bool batch_is_empty(const struct batch *batch);
 void batch_reset(struct batch *batch);

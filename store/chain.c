@@ -24,7 +24,7 @@ static void add_text(struct entry *e, const char *text)
     e->len += len;
 }
 
-_Static_assert(sizeof(((struct event *)0)->actor) + sizeof(((struct event *)0)->reason) + 16 * 8 < 1024,
+_Static_assert(sizeof(((struct event *)0)->actor) + sizeof(((struct event *)0)->reason) + 18 * 8 < 1024,
                "an entry holds every event");
 
 void chain_add(struct chain *chain, enum vault_profile profile, const struct event *event)
@@ -40,6 +40,10 @@ void chain_add(struct chain *chain, enum vault_profile profile, const struct eve
         add_number(&e, numbers[i]);
     add_text(&e, event->actor);
     add_text(&e, event->reason);
+    if (event->subject != 0 || event->minutes != 0) { /* since schema 4: what came before digests as it did */
+        add_number(&e, event->subject);
+        add_number(&e, event->minutes);
+    }
     vault_digest(profile, (struct piece[]){{leaf_mark, 1}, {e.bytes, e.len}}, 2, leaf);
     vault_digest(profile,
                  (struct piece[]){{label, sizeof label - 1}, {chain->head, DIGEST_BYTES}, {leaf, DIGEST_BYTES}},

@@ -4,7 +4,8 @@
  *     head(n) = H("paidan-chain-v1" || head(n-1) || leaf)
  *
  * An entry is the event's columns in the table's sequence: numbers as eight bytes, most significant
- * first; texts as their length in eight bytes, then their bytes. The head before the first event is 32
+ * first; texts as their length in eight bytes, then their bytes; subject and minutes only where one of
+ * them is not 0. The head before the first event is 32
  * zeros. Heads are signed and written to a file from time to time; only a head that left the machine is
  * evidence against somebody who may write to all of it. */
 #ifndef PAIDAN_CHAIN_H

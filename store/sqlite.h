@@ -32,6 +32,18 @@ int writer_commit(struct writer *writer, const struct batch *batch, struct failu
 /* Answers one question on a read-only connection. */
 void reader_answer(sqlite3 *db, const struct vault *vault, struct query *query);
 
+/* Shared by the files that answer: NULL with the query's failure; done with, with the last result code. */
+sqlite3_stmt *question_prepare(sqlite3 *db, const char *sql, struct query *query);
+void question_finish(sqlite3 *db, sqlite3_stmt *statement, int rc, struct query *query);
+bool question_has_region(const struct query_filter *filter, uint64_t region);
+
+/* sqlite_figures.c */
+void answer_record(sqlite3 *db, struct query *query);
+void answer_volunteer(sqlite3 *db, struct query *query);
+void answer_month(sqlite3 *db, struct query *query);
+void answer_push(sqlite3 *db, struct query *query);
+void answer_dead(sqlite3 *db, struct query *query);
+
 /* SQLite does not notice a bit that flips inside a row. So the rows of the state end with a digest of what
  * stands before: check_number() and check_bytes() add to it as values are bound, and row_is_whole()
  * computes it again over `count` columns from `first` on, the last of which is the digest. */
@@ -47,11 +59,15 @@ void row_offer(sqlite3_stmt *row, struct offer *offer);
 /* Borrows from the row and from `more`. */
 void row_org(sqlite3_stmt *row, struct org *org, struct org_more *more);
 void row_event(sqlite3_stmt *row, struct event *event);
+#define RECORD_COLUMNS 13
+void row_record(sqlite3_stmt *row, struct record_row *record);
+void row_series(sqlite3_stmt *row, struct series *series);
 
 /* Personal data as one sealed text, and back; false when it does not open. */
 size_t contact_seal(const struct vault *vault, const struct contact_row *row, uint8_t *sealed);
 bool contact_unseal(const struct vault *vault, const uint8_t *sealed, size_t len, struct contact_row *row);
-#define CONTACT_SEALED_MAX (4 * (CONTACT_TEXT_BYTES_MAX + 1) + 16 + SEAL_BYTES_MAX)
+#define CONTACT_TEXTS 6
+#define CONTACT_SEALED_MAX (CONTACT_TEXTS * (CONTACT_TEXT_BYTES_MAX + 1) + 16 + SEAL_BYTES_MAX)
 
 int sqlite_backup(sqlite3 *db, const char *path, struct failure *failure);
 

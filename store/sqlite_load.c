@@ -92,6 +92,62 @@ static int take_served(void *context, sqlite3_stmt *row, struct failure *failure
     return 0;
 }
 
+struct record_load {
+    struct engine *engine;
+    int64_t from; /* records that were entered before are of no day that still counts; 0: not known yet */
+};
+
+/* Backwards from the newest; 1 ends it. */
+static int take_record(void *context, sqlite3_stmt *row, struct failure *failure)
+{
+    struct record_load *load = context;
+    struct record_row r;
+    if (!row_is_whole(row, 1, RECORD_COLUMNS - 1))
+        return row_fail(row, "records", failure);
+    row_record(row, &r);
+    if (load->from == 0)
+        load->from = r.at - (RECORD_DAYS + 1) * DAY_MS;
+    if (r.at < load->from)
+        return 1;
+    if (r.state != RECORD_REVIEW && r.state != RECORD_REVIEW_HIGH)
+        engine_load_record(load->engine, &r);
+    return 0;
+}
+
+static int take_held(void *context, sqlite3_stmt *row, struct failure *failure)
+{
+    struct record_row r;
+    if (!row_is_whole(row, 1, RECORD_COLUMNS - 1))
+        return row_fail(row, "records", failure);
+    row_record(row, &r);
+    engine_load_record(context, &r);
+    return 0;
+}
+
+static int take_series(void *context, sqlite3_stmt *row, struct failure *failure)
+{
+    struct series s;
+    if (!row_is_whole(row, 0, sqlite3_column_count(row)))
+        return row_fail(row, "series", failure);
+    row_series(row, &s);
+    if (engine_load_series(context, &s))
+        return 0;
+    return failure_set(failure, EX_DATAERR, "recurring order %llu: it stands twice", (unsigned long long)s.id);
+}
+
+static int take_emergency(void *context, sqlite3_stmt *row, struct failure *failure)
+{
+    struct emergency row_read = {.region = (uint64_t)sqlite3_column_int64(row, 0),
+                                 .opened_at = sqlite3_column_int64(row, 1),
+                                 .until = sqlite3_column_int64(row, 2)};
+    if (!row_is_whole(row, 0, 4))
+        return row_fail(row, "emergencies", failure);
+    if (engine_load_emergency(context, &row_read))
+        return 0;
+    return failure_set(failure, EX_CONFIG, "emergency: its region %llu is not in the region table",
+                       (unsigned long long)row_read.region);
+}
+
 static int take_counters(void *context, sqlite3_stmt *row, struct failure *failure)
 {
     (void)failure;
@@ -99,7 +155,8 @@ static int take_counters(void *context, sqlite3_stmt *row, struct failure *failu
                          (struct counters){.order = (uint64_t)sqlite3_column_int64(row, 0),
                                            .offer = (uint64_t)sqlite3_column_int64(row, 1),
                                            .org = (uint64_t)sqlite3_column_int64(row, 2),
-                                           .event = (uint64_t)sqlite3_column_int64(row, 3)});
+                                           .event = (uint64_t)sqlite3_column_int64(row, 3),
+                                           .record = (uint64_t)sqlite3_column_int64(row, 4)});
     return 0;
 }
 
@@ -121,11 +178,17 @@ int store_load(struct store *store, struct engine *engine, struct failure *failu
         {"SELECT * FROM orders ORDER BY id", take_order},
         {"SELECT * FROM offers ORDER BY id", take_offer},
         {"SELECT * FROM served", take_served},
-        {"SELECT next_order, next_offer, next_org, next_event FROM counters", take_counters},
+        {"SELECT * FROM records WHERE state IN (1, 2)", take_held},
+        {"SELECT * FROM series WHERE next_at <> 0 ORDER BY id", take_series},
+        {"SELECT * FROM emergencies", take_emergency},
+        {"SELECT next_order, next_offer, next_org, next_event, next_record FROM counters", take_counters},
     };
+    struct record_load load = {.engine = engine};
     for (size_t i = 0; i < ARRAY_LEN(steps); i++)
         if (each(db, steps[i].sql, steps[i].take, engine, failure) != 0)
             return -1;
+    if (each(db, "SELECT * FROM records ORDER BY id DESC", take_record, &load, failure) < 0)
+        return -1;
     engine_load_done(engine);
     return 0;
 }
@@ -191,4 +254,16 @@ int store_load_tokens(struct store *store, void (*visit)(void *context, const st
 {
     struct token_visit v = {.visit = visit, .context = context};
     return each(store->writer_db, "SELECT * FROM tokens ORDER BY id", take_token, &v, failure);
+}
+
+int store_load_push(struct store *store, uint64_t *cursor, uint64_t *dead, struct failure *failure)
+{
+    int64_t at = 0;
+    int64_t count = 0;
+    if (sqlite_number(store->writer_db, "SELECT cursor FROM push", &at, failure) != 0 ||
+        sqlite_number(store->writer_db, "SELECT count(*) FROM dead_letters", &count, failure) != 0)
+        return -1;
+    *cursor = (uint64_t)at;
+    *dead = (uint64_t)count;
+    return 0;
 }

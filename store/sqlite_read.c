@@ -10,7 +10,7 @@
 
 #define SCAN_ROWS 200000
 
-static sqlite3_stmt *prepare(sqlite3 *db, const char *sql, struct query *q)
+sqlite3_stmt *question_prepare(sqlite3 *db, const char *sql, struct query *q)
 {
     sqlite3_stmt *statement = NULL;
     if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
@@ -18,14 +18,14 @@ static sqlite3_stmt *prepare(sqlite3 *db, const char *sql, struct query *q)
     return statement;
 }
 
-static void finish(sqlite3 *db, sqlite3_stmt *statement, int rc, struct query *q)
+void question_finish(sqlite3 *db, sqlite3_stmt *statement, int rc, struct query *q)
 {
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         sqlite_fail(db, "question", &q->failure);
     sqlite3_finalize(statement);
 }
 
-static bool has_region(const struct query_filter *f, uint64_t region)
+bool question_has_region(const struct query_filter *f, uint64_t region)
 {
     uint32_t low = 0;
     uint32_t high = f->region_count;
@@ -54,7 +54,7 @@ static uint64_t take_order(struct query *q, sqlite3_stmt *row)
     if (!row_is_whole(row, 0, sqlite3_column_count(row)))
         row_fail(row, "orders", &q->failure);
     row_order(row, &o);
-    if (has_region(f, o.region) && in_time(f, o.placed_at) && (f->state < 0 || f->state == o.state))
+    if (question_has_region(f, o.region) && in_time(f, o.placed_at) && (f->state < 0 || f->state == o.state))
         q->orders[q->order_count++] = o;
     return o.id;
 }
@@ -68,7 +68,7 @@ static uint64_t take_offer(struct query *q, sqlite3_stmt *row)
     row_offer(row, &offer);
     if ((f->org == 0 || f->org == offer.org) && (f->order == 0 || f->order == offer.order_id) &&
         (f->state < 0 || f->state == offer.state) && in_time(f, offer.made_at) &&
-        has_region(f, (uint64_t)sqlite3_column_int64(row, sqlite3_column_count(row) - 1)))
+        question_has_region(f, (uint64_t)sqlite3_column_int64(row, sqlite3_column_count(row) - 1)))
         q->offers[q->offer_count++] = offer;
     return offer.id;
 }
@@ -79,7 +79,7 @@ static uint64_t take_event(struct query *q, sqlite3_stmt *row)
     struct event event;
     row_event(row, &event);
     if ((f->org == 0 || f->org == event.org) && (f->order == 0 || f->order == event.order) &&
-        (f->kind < 0 || f->kind == event.kind) && has_region(f, event.region) &&
+        (f->kind < 0 || f->kind == event.kind) && question_has_region(f, event.region) &&
         in_time(f, event.at))
         q->events[q->event_count++] = event;
     return event.seq;
@@ -88,30 +88,26 @@ static uint64_t take_event(struct query *q, sqlite3_stmt *row)
 static uint64_t take_record(struct query *q, sqlite3_stmt *row)
 {
     const struct query_filter *f = &q->filter;
-    uint64_t id = (uint64_t)sqlite3_column_int64(row, 0);
-    struct record_row r = {.order = (uint64_t)sqlite3_column_int64(row, 1),
-                           .offer = (uint64_t)sqlite3_column_int64(row, 2),
-                           .org = (uint64_t)sqlite3_column_int64(row, 3),
-                           .volunteer = (uint64_t)sqlite3_column_int64(row, 4),
-                           .at = sqlite3_column_int64(row, 5),
-                           .minutes = (uint32_t)sqlite3_column_int64(row, 6)};
-    if (!row_is_whole(row, 1, 7))
+    struct record_row r;
+    row_record(row, &r);
+    if (!row_is_whole(row, 1, RECORD_COLUMNS - 1))
         row_fail(row, "records", &q->failure);
     if ((f->org != 0 && f->org != r.org) || (f->order != 0 && f->order != r.order) ||
         (f->offer != 0 && f->offer != r.offer) || (f->volunteer != 0 && f->volunteer != r.volunteer) ||
-        !in_time(f, r.at) || !has_region(f, (uint64_t)sqlite3_column_int64(row, 8)))
-        return id;
-    q->record_ids[q->record_count] = id;
+        (f->state >= 0 && f->state != r.state) || !in_time(f, r.at) || !question_has_region(f, r.region))
+        return r.id;
     q->records[q->record_count++] = r;
-    return id;
+    return r.id;
 }
 
 static void page(sqlite3 *db, struct query *q, const char *sql, take_row *take, uint32_t *count)
 {
-    sqlite3_stmt *statement = prepare(db, sql, q);
+    sqlite3_stmt *statement = question_prepare(db, sql, q);
     if (statement == NULL)
         return;
     sqlite3_bind_int64(statement, 1, (int64_t)q->after);
+    if (sqlite3_bind_parameter_count(statement) > 1)
+        sqlite3_bind_int64(statement, 2, (int64_t)q->filter.volunteer);
     int rc = SQLITE_ROW;
     for (int scanned = 0; (rc = sqlite3_step(statement)) == SQLITE_ROW; scanned++) {
         if (*count == q->limit || scanned == SCAN_ROWS)
@@ -120,12 +116,12 @@ static void page(sqlite3 *db, struct query *q, const char *sql, take_row *take, 
     }
     if (rc == SQLITE_DONE)
         q->next = 0;
-    finish(db, statement, rc, q);
+    question_finish(db, statement, rc, q);
 }
 
 static void answer_order(sqlite3 *db, struct query *q)
 {
-    sqlite3_stmt *statement = prepare(db, "SELECT * FROM orders WHERE id = ?", q);
+    sqlite3_stmt *statement = question_prepare(db, "SELECT * FROM orders WHERE id = ?", q);
     if (statement == NULL)
         return;
     sqlite3_bind_int64(statement, 1, (int64_t)q->filter.order);
@@ -135,17 +131,17 @@ static void answer_order(sqlite3 *db, struct query *q)
         if (!row_is_whole(statement, 0, sqlite3_column_count(statement)))
             row_fail(statement, "orders", &q->failure);
         row_order(statement, q->orders);
-        q->is_found = has_region(&q->filter, q->orders->region);
+        q->is_found = question_has_region(&q->filter, q->orders->region);
         q->order_count = q->is_found;
     }
-    finish(db, statement, rc, q);
+    question_finish(db, statement, rc, q);
 }
 
 /* Follows the chain of events back from the order's last, then turns it round. */
 static void answer_history(sqlite3 *db, struct query *q)
 {
     answer_order(db, q);
-    sqlite3_stmt *statement = prepare(db, "SELECT * FROM events WHERE seq = ?", q);
+    sqlite3_stmt *statement = question_prepare(db, "SELECT * FROM events WHERE seq = ?", q);
     if (statement == NULL || !q->is_found) {
         sqlite3_finalize(statement);
         return;
@@ -163,7 +159,7 @@ static void answer_history(sqlite3 *db, struct query *q)
         seq = q->events[q->event_count - 1].prev;
     }
     q->next = rc == SQLITE_ROW ? seq : 0;
-    finish(db, statement, rc, q);
+    question_finish(db, statement, rc, q);
     for (uint32_t i = 0, j = q->event_count; i + 1 < j; i++) {
         struct event swap = q->events[i];
         q->events[i] = q->events[--j];
@@ -174,8 +170,8 @@ static void answer_history(sqlite3 *db, struct query *q)
 /* The offers of an ended order are named by its events. */
 static void answer_offers_of(sqlite3 *db, struct query *q)
 {
-    sqlite3_stmt *event = prepare(db, "SELECT prev, offer, kind FROM events WHERE seq = ?", q);
-    sqlite3_stmt *offer = prepare(db, "SELECT * FROM offers WHERE id = ?", q);
+    sqlite3_stmt *event = question_prepare(db, "SELECT prev, offer, kind FROM events WHERE seq = ?", q);
+    sqlite3_stmt *offer = question_prepare(db, "SELECT * FROM offers WHERE id = ?", q);
     q->offers = must_alloc(q->limit, sizeof *q->offers);
     uint64_t seq = q->is_found && event != NULL && offer != NULL ? q->orders->last_event : 0;
     while (seq != 0 && q->offer_count < q->limit) {
@@ -197,7 +193,7 @@ static void answer_offers_of(sqlite3 *db, struct query *q)
 
 static void answer_summary(sqlite3 *db, struct query *q)
 {
-    sqlite3_stmt *statement = prepare(
+    sqlite3_stmt *statement = question_prepare(
         db, "SELECT state, category, priority, headcount, region, placed_at FROM orders", q);
     if (statement == NULL)
         return;
@@ -208,7 +204,7 @@ static void answer_summary(sqlite3 *db, struct query *q)
         int state = sqlite3_column_int(statement, 0);
         int category = sqlite3_column_int(statement, 1);
         int priority = sqlite3_column_int(statement, 2);
-        if (!has_region(&q->filter, (uint64_t)sqlite3_column_int64(statement, 4)) ||
+        if (!question_has_region(&q->filter, (uint64_t)sqlite3_column_int64(statement, 4)) ||
             !in_time(&q->filter, sqlite3_column_int64(statement, 5)))
             continue;
         struct summary_row *cell =
@@ -219,7 +215,7 @@ static void answer_summary(sqlite3 *db, struct query *q)
         cell->orders++;
         cell->headcount += (uint64_t)sqlite3_column_int64(statement, 3);
     }
-    finish(db, statement, rc, q);
+    question_finish(db, statement, rc, q);
     for (uint32_t i = 0; i < CELLS; i++)
         if (cells[i].orders != 0)
             cells[q->count_count++] = cells[i];
@@ -232,28 +228,32 @@ static void answer_contact(sqlite3 *db, const struct vault *vault, struct query 
     if (!q->is_found)
         return;
     q->is_found = false;
-    sqlite3_stmt *statement = prepare(db, "SELECT * FROM contact WHERE order_id = ?", q);
+    /* Its own, or else those of the recurring order that placed it. */
+    sqlite3_stmt *statement = question_prepare(
+        db, "SELECT * FROM contact WHERE order_id IN (?1, ?2) ORDER BY order_id = ?1 DESC LIMIT 1", q);
     if (statement == NULL)
         return;
     sqlite3_bind_int64(statement, 1, (int64_t)q->filter.order);
+    sqlite3_bind_int64(statement, 2, (int64_t)q->orders->series);
     int rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW) {
         struct contact_row *c = &q->contact;
-        c->order_id = q->filter.order;
+        c->order_id = (uint64_t)sqlite3_column_int64(statement, 0); /* it is sealed under that number */
         c->put_at = sqlite3_column_int64(statement, 1);
         q->is_found = contact_unseal(vault, sqlite3_column_blob(statement, 2),
                                      (size_t)sqlite3_column_bytes(statement, 2), c);
         if (!q->is_found)
             failure_set(&q->failure, EX_DATAERR, "the personal data of this order do not open");
+        c->order_id = q->filter.order;
     }
-    finish(db, statement, rc, q);
+    question_finish(db, statement, rc, q);
 }
 
 /* The orders of a telephone number, the newest first. */
 static void answer_phone(sqlite3 *db, const struct vault *vault, struct query *q)
 {
     uint8_t phone[DIGEST_BYTES];
-    sqlite3_stmt *statement = prepare(
+    sqlite3_stmt *statement = question_prepare(
         db, "SELECT orders.* FROM contact_phone JOIN orders ON orders.id = contact_phone.order_id "
             "WHERE phone = ? ORDER BY order_id DESC", q);
     vault_index(vault, q->path, phone);
@@ -264,13 +264,13 @@ static void answer_phone(sqlite3 *db, const struct vault *vault, struct query *q
     int rc = SQLITE_ROW;
     while (q->order_count < q->limit && (rc = sqlite3_step(statement)) == SQLITE_ROW)
         take_order(q, statement);
-    finish(db, statement, rc, q);
+    question_finish(db, statement, rc, q);
 }
 
 static void answer_ref(sqlite3 *db, struct query *q)
 {
     sqlite3_stmt *statement =
-        prepare(db, "SELECT caller, ref, digest, at, answer, refs.* FROM refs WHERE id = ?", q);
+        question_prepare(db, "SELECT caller, ref, digest, at, answer, refs.* FROM refs WHERE id = ?", q);
     if (statement == NULL)
         return;
     sqlite3_bind_int64(statement, 1, (int64_t)q->ref_id);
@@ -288,7 +288,7 @@ static void answer_ref(sqlite3 *db, struct query *q)
         if (q->ref.answer_bytes != 0)
             memcpy(q->ref.answer, sqlite3_column_blob(statement, 4), q->ref.answer_bytes);
     }
-    finish(db, statement, rc, q);
+    question_finish(db, statement, rc, q);
 }
 
 void reader_answer(sqlite3 *db, const struct vault *vault, struct query *q)
@@ -320,13 +320,26 @@ void reader_answer(sqlite3 *db, const struct vault *vault, struct query *q)
         break;
     case QUERY_RECORDS:
         q->records = must_alloc(q->limit, sizeof *q->records);
-        q->record_ids = must_alloc(q->limit, sizeof *q->record_ids);
         page(db, q,
-             q->filter.regions == NULL
-                 ? "SELECT *, 0 FROM records WHERE id > ? ORDER BY id"
-                 : "SELECT *, (SELECT region FROM orders WHERE orders.id = records.order_id) FROM records "
-                   "WHERE id > ? ORDER BY id",
+             q->filter.volunteer != 0
+                 ? "SELECT * FROM records WHERE id > ?1 AND volunteer = ?2 ORDER BY id"
+                 : "SELECT * FROM records WHERE id > ?1 ORDER BY id",
              take_record, &q->record_count);
+        break;
+    case QUERY_RECORD:
+        answer_record(db, q);
+        break;
+    case QUERY_VOLUNTEER:
+        answer_volunteer(db, q);
+        break;
+    case QUERY_MONTH:
+        answer_month(db, q);
+        break;
+    case QUERY_PUSH:
+        answer_push(db, q);
+        break;
+    case QUERY_DEAD:
+        answer_dead(db, q);
         break;
     case QUERY_SUMMARY:
         answer_summary(db, q);
@@ -363,7 +376,10 @@ void query_free(struct query *q)
     free(q->offers);
     free(q->events);
     free(q->records);
-    free(q->record_ids);
+    free(q->served);
+    free(q->months);
+    free(q->dead_letters);
+    free(q->external_ids);
     free(q->counts);
     free(q->ref.caller);
     free(q->ref.ref);

@@ -164,8 +164,38 @@ void row_org(sqlite3_stmt *row, struct org *org, struct org_more *more)
     more->date_count = (uint32_t)((size_t)sqlite3_column_bytes(row, at++) / sizeof *more->dates);
     at += 2; /* row_check, and tallies.org */
 #define TALLY_FIELD(type, name) org->tally.name = (type)sqlite3_column_int64(row, at++);
+#define RECENT_FIELD(type, name) more->recent.name = (type)sqlite3_column_int64(row, at++);
 #include "engine/fields.def"
 #undef TALLY_FIELD
+#undef RECENT_FIELD
+}
+
+void row_record(sqlite3_stmt *row, struct record_row *r)
+{
+    *r = (struct record_row){.id = (uint64_t)sqlite3_column_int64(row, 0),
+                             .order = (uint64_t)sqlite3_column_int64(row, 1),
+                             .offer = (uint64_t)sqlite3_column_int64(row, 2),
+                             .org = (uint64_t)sqlite3_column_int64(row, 3),
+                             .volunteer = (uint64_t)sqlite3_column_int64(row, 4),
+                             .at = sqlite3_column_int64(row, 5),
+                             .minutes = (uint32_t)sqlite3_column_int64(row, 6),
+                             .region = (uint64_t)sqlite3_column_int64(row, 7),
+                             .day = sqlite3_column_int(row, 8),
+                             .state = (uint8_t)sqlite3_column_int(row, 9)};
+    take_text(row, 10, r->source, sizeof r->source);
+    take_text(row, 11, r->external_id, sizeof r->external_id);
+}
+
+void row_series(sqlite3_stmt *row, struct series *s)
+{
+    int at = 0;
+    *s = (struct series){.id = 0};
+#define SERIES_FIELD(type, name) s->name = (type)sqlite3_column_int64(row, at++);
+#include "engine/fields.def"
+#undef SERIES_FIELD
+    take_blob(row, at++, &s->skills, sizeof s->skills);
+    take_blob(row, at++, &s->week, sizeof s->week);
+    take_text(row, at++, s->made_by, sizeof s->made_by);
 }
 
 void row_event(sqlite3_stmt *row, struct event *event)
@@ -186,22 +216,47 @@ void row_event(sqlite3_stmt *row, struct event *event)
     event->level = (uint8_t)sqlite3_column_int64(row, at++);
     take_text(row, at++, event->actor, sizeof event->actor);
     take_text(row, at++, event->reason, sizeof event->reason);
+    event->subject = (uint64_t)sqlite3_column_int64(row, at++);
+    event->minutes = (uint32_t)sqlite3_column_int64(row, at++);
 }
 
-/* Four texts, each ended by a NUL, then the point: has, lat, lon. */
-size_t contact_seal(const struct vault *vault, const struct contact_row *row, uint8_t *sealed)
+/* Four texts, each ended by a NUL, then the point: has, lat, lon; then, in rows since schema 4, two texts
+ * more: the name and the telephone of who placed the order for somebody. */
+#define FIRST_TEXTS 4
+
+static size_t put_texts(uint8_t *plain, size_t len, const char *const *texts, int count)
 {
-    uint8_t plain[4 * (CONTACT_TEXT_BYTES_MAX + 1) + 16];
-    const char *const texts[] = {row->name, row->phone, row->address, row->note};
-    const int32_t point[3] = {row->has_point, row->lat, row->lon};
-    size_t len = 0;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < count; i++) {
         size_t bytes = strlen(texts[i]) + 1;
         memcpy(plain + len, texts[i], bytes);
         len += bytes;
     }
+    return len;
+}
+
+/* Where the next thing stands after the texts; 0: they are not all there. */
+static size_t get_texts(const uint8_t *plain, size_t at, size_t got, char *const *texts, int count)
+{
+    for (int i = 0; i < count; i++) {
+        size_t bytes = at < got ? strnlen((const char *)plain + at, got - at) : 0;
+        if (at + bytes + 1 > got || bytes > CONTACT_TEXT_BYTES_MAX)
+            return 0;
+        memcpy(texts[i], plain + at, bytes + 1);
+        at += bytes + 1;
+    }
+    return at;
+}
+
+size_t contact_seal(const struct vault *vault, const struct contact_row *row, uint8_t *sealed)
+{
+    uint8_t plain[CONTACT_TEXTS * (CONTACT_TEXT_BYTES_MAX + 1) + 16];
+    const char *const texts[CONTACT_TEXTS] = {row->name, row->phone, row->address,
+                                              row->note, row->proxy_name, row->proxy_phone};
+    const int32_t point[3] = {row->has_point, row->lat, row->lon};
+    size_t len = put_texts(plain, 0, texts, FIRST_TEXTS);
     memcpy(plain + len, point, sizeof point);
-    len = vault_seal(vault, row->order_id, plain, len + sizeof point, sealed);
+    len = put_texts(plain, len + sizeof point, texts + FIRST_TEXTS, CONTACT_TEXTS - FIRST_TEXTS);
+    len = vault_seal(vault, row->order_id, plain, len, sealed);
     explicit_bzero(plain, sizeof plain);
     return len;
 }
@@ -209,26 +264,22 @@ size_t contact_seal(const struct vault *vault, const struct contact_row *row, ui
 bool contact_unseal(const struct vault *vault, const uint8_t *sealed, size_t len, struct contact_row *row)
 {
     uint8_t plain[CONTACT_SEALED_MAX];
-    char *const texts[] = {row->name, row->phone, row->address, row->note};
+    char *const texts[CONTACT_TEXTS] = {row->name, row->phone, row->address,
+                                        row->note, row->proxy_name, row->proxy_phone};
     int32_t point[3];
-    size_t at = 0;
     ptrdiff_t got = len <= sizeof plain ? vault_unseal(vault, row->order_id, sealed, len, plain) : -1;
-    for (int i = 0; i < 4 && got >= 0; i++) {
-        size_t bytes = strnlen((const char *)plain + at, (size_t)got - at);
-        if (at + bytes + 1 + sizeof point > (size_t)got || bytes > CONTACT_TEXT_BYTES_MAX)
-            got = -1;
-        else
-            memcpy(texts[i], plain + at, bytes + 1);
-        at += bytes + 1;
-    }
-    if (got >= 0 && at + sizeof point == (size_t)got) {
+    size_t at = got > 0 ? get_texts(plain, 0, (size_t)got, texts, FIRST_TEXTS) : 0;
+    bool is_good = at != 0 && at + sizeof point <= (size_t)got;
+    if (is_good) {
         memcpy(point, plain + at, sizeof point);
         row->has_point = point[0] != 0;
         row->lat = point[1];
         row->lon = point[2];
-    } else {
-        got = -1;
+        at += sizeof point;
+        if (at != (size_t)got)
+            at = get_texts(plain, at, (size_t)got, texts + FIRST_TEXTS, CONTACT_TEXTS - FIRST_TEXTS);
+        is_good = at == (size_t)got;
     }
     explicit_bzero(plain, sizeof plain);
-    return got >= 0;
+    return is_good;
 }

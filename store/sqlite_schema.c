@@ -9,7 +9,8 @@
 
 #include "sqlite.h"
 
-#define ROW_CHECK "row_check INTEGER NOT NULL, " /* since version 3: see row_is_whole() */
+#define ROW_CHECK_LAST "row_check INTEGER NOT NULL"
+#define ROW_CHECK ROW_CHECK_LAST ", " /* since version 3: see row_is_whole() */
 #define ORDER_FIELD(type, name) #name " INTEGER NOT NULL, "
 static const char orders_sql[] = "CREATE TABLE orders("
 #include "engine/fields.def"
@@ -32,17 +33,27 @@ static const char orgs_sql[] =
 #undef ORG_FIELD
 
 #define TALLY_FIELD(type, name) #name " INTEGER NOT NULL, "
+#define RECENT_FIELD TALLY_FIELD
 static const char tallies_sql[] = "CREATE TABLE tallies(org INTEGER NOT NULL, "
 #include "engine/fields.def"
                                   ROW_CHECK "PRIMARY KEY(org)) STRICT";
 #undef TALLY_FIELD
+#undef RECENT_FIELD
 
+#define SERIES_FIELD(type, name) #name " INTEGER NOT NULL, "
+static const char series_sql[] = "CREATE TABLE series("
+#include "engine/fields.def"
+                                 "skills BLOB NOT NULL, week BLOB NOT NULL, made_by TEXT NOT NULL, "
+                                 ROW_CHECK "PRIMARY KEY(id)) STRICT";
+#undef SERIES_FIELD
+
+#define EVENT_4 "subject INTEGER NOT NULL, minutes INTEGER NOT NULL"
 static const char events_sql[] =
     "CREATE TABLE events(seq INTEGER PRIMARY KEY, prev INTEGER NOT NULL, at INTEGER NOT NULL, "
     "kind INTEGER NOT NULL, order_id INTEGER NOT NULL, offer INTEGER NOT NULL, "
     "org INTEGER NOT NULL, region INTEGER NOT NULL, county INTEGER NOT NULL, "
     "people INTEGER NOT NULL, state INTEGER NOT NULL, level INTEGER NOT NULL, "
-    "actor TEXT NOT NULL, reason TEXT NOT NULL) STRICT";
+    "actor TEXT NOT NULL, reason TEXT NOT NULL, " EVENT_4 ") STRICT";
 
 /* Personal data, sealed; the telephone's keyed digest finds an order again. */
 static const char contact_sql[] =
@@ -60,17 +71,32 @@ static const char tokens_sql[] =
     "expires_at INTEGER NOT NULL, revoked_at INTEGER NOT NULL, row_check INTEGER NOT NULL) STRICT";
 /* The last numbers given; the audit chain's head, and the head before the oldest event that is kept;
  * the profile of its digests; a sealed word that tells whether the master key is the right one. */
+#define COUNTER_4 "next_record INTEGER NOT NULL, "
 static const char counters_sql[] =
     "CREATE TABLE counters(one INTEGER PRIMARY KEY CHECK(one = 1), next_order INTEGER NOT NULL, "
     "next_offer INTEGER NOT NULL, next_org INTEGER NOT NULL, next_event INTEGER NOT NULL, "
     "next_ref INTEGER NOT NULL, head BLOB NOT NULL, base_seq INTEGER NOT NULL, "
     "base_head BLOB NOT NULL, profile INTEGER NOT NULL, key_check BLOB NOT NULL, "
-    "row_check INTEGER NOT NULL) STRICT"; /* 0 until the first commit */
+    COUNTER_4 "row_check INTEGER NOT NULL) STRICT"; /* 0 until the first commit */
 
+#define RECORD_4 "region INTEGER NOT NULL, day INTEGER NOT NULL, state INTEGER NOT NULL, " \
+                 "source TEXT NOT NULL, external_id TEXT NOT NULL, "
 static const char records_sql[] =
     "CREATE TABLE records(id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL, offer INTEGER NOT NULL, "
     "org INTEGER NOT NULL, volunteer INTEGER NOT NULL, at INTEGER NOT NULL, minutes INTEGER NOT NULL, "
-    "row_check INTEGER NOT NULL) STRICT";
+    RECORD_4 ROW_CHECK_LAST ") STRICT";
+/* Records are few beside orders' rows: one in an order's life, so its index may be touched at random. */
+static const char records_volunteer_sql[] = "CREATE INDEX records_volunteer ON records(volunteer, id)";
+static const char records_held_sql[] = "CREATE INDEX records_held ON records(id) WHERE state IN (1, 2)";
+static const char records_external_sql[] =
+    "CREATE INDEX records_external ON records(source, external_id) WHERE source <> ''";
+static const char emergencies_sql[] =
+    "CREATE TABLE emergencies(region INTEGER PRIMARY KEY, opened_at INTEGER NOT NULL, "
+    "until INTEGER NOT NULL, " ROW_CHECK_LAST ") STRICT";
+static const char push_sql[] = "CREATE TABLE push(one INTEGER PRIMARY KEY CHECK(one = 1), cursor INTEGER NOT NULL) STRICT";
+static const char push_row_sql[] = "INSERT INTO push VALUES(1, 0)";
+static const char dead_letters_sql[] =
+    "CREATE TABLE dead_letters(seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, status INTEGER NOT NULL) STRICT";
 static const char served_sql[] =
     "CREATE TABLE served(person INTEGER NOT NULL, org INTEGER NOT NULL, " ROW_CHECK
     "PRIMARY KEY(person, org)) STRICT, WITHOUT ROWID";
@@ -90,7 +116,15 @@ static const char *const others_sql[] = {
     skills_sql,
     tokens_sql,
     counters_sql,
-    "INSERT INTO counters VALUES(1, 1, 1, 1, 1, 1, zeroblob(32), 0, zeroblob(32), 0, x'', 0)",
+    "INSERT INTO counters VALUES(1, 1, 1, 1, 1, 1, zeroblob(32), 0, zeroblob(32), 0, x'', 1, 0)",
+    records_volunteer_sql,
+    records_held_sql,
+    records_external_sql,
+    emergencies_sql,
+    push_sql,
+    push_row_sql,
+    dead_letters_sql,
+    series_sql,
 };
 
 static int create(sqlite3 *db, struct failure *failure)
@@ -105,14 +139,29 @@ static int create(sqlite3 *db, struct failure *failure)
     return 0;
 }
 
-/* A table as it was before rows had digests. */
-static int create_unchecked(sqlite3 *db, const char *sql, struct failure *failure)
+/* What version 4 added, as it stands in the statements that create the tables. */
+#define ORDER_4 "series INTEGER NOT NULL, "
+#define RECENT_FIELD(type, name) #name " INTEGER NOT NULL, "
+static const char recent_4[] =
+#include "engine/fields.def"
+    "";
+#undef RECENT_FIELD
+
+/* A table as an older version made it: without some of the columns that it has now. */
+static int create_without(sqlite3 *db, const char *sql, const char *const *columns, int count, struct failure *failure)
 {
     char older[4096];
-    const char *cut = strstr(sql, ROW_CHECK);
-    snprintf(older, sizeof older, "%.*s%s", (int)(cut - sql), sql, cut + strlen(ROW_CHECK));
+    snprintf(older, sizeof older, "%s", sql);
+    for (int i = 0; i < count; i++) {
+        char *cut = strstr(older, columns[i]);
+        if (cut != NULL)
+            memmove(cut, cut + strlen(columns[i]), strlen(cut + strlen(columns[i])) + 1);
+    }
     return sqlite_run(db, older, failure);
 }
+
+static const char *const added_3[] = {ROW_CHECK, ORDER_4, ", " EVENT_4};
+static const char *const added_4[] = {ORDER_4, ", " EVENT_4, RECORD_4, COUNTER_4, recent_4};
 
 /* Version 2: a history is followed back from event to event, where version 1 searched the log; and an
  * offer remembers that it was withdrawn because others covered the order. The new columns must stand
@@ -123,22 +172,27 @@ static int migrate_1_to_2(sqlite3 *db, struct failure *failure)
         "ALTER TABLE orders RENAME TO orders_1",
         "ALTER TABLE offers RENAME TO offers_1",
         "ALTER TABLE events RENAME TO events_1",
-        events_sql,
+    };
+    static const char move_events[] =
         "INSERT INTO events SELECT seq, CASE WHEN order_id = 0 THEN 0 ELSE "
         "coalesce(lag(seq) OVER (PARTITION BY order_id ORDER BY seq), 0) END, at, kind, order_id, "
-        "offer, org, region, county, people, state, level, actor, reason FROM events_1",
-    };
+        "offer, org, region, county, people, state, level, actor, reason FROM events_1";
+    const int cuts = (int)ARRAY_LEN(added_3);
     for (size_t i = 0; i < ARRAY_LEN(steps); i++)
         if (sqlite_run(db, steps[i], failure) != 0)
             return -1;
-    if (create_unchecked(db, orders_sql, failure) != 0 || create_unchecked(db, offers_sql, failure) != 0)
+    if (create_without(db, events_sql, added_3, cuts, failure) != 0 || sqlite_run(db, move_events, failure) != 0 ||
+        create_without(db, orders_sql, added_3, cuts, failure) != 0 ||
+        create_without(db, offers_sql, added_3, cuts, failure) != 0)
         return -1;
     char sql[4096];
-    static const char columns[] =
+    char columns[2048] =
 #define ORDER_FIELD(type, name) #name ", "
 #include "engine/fields.def"
 #undef ORDER_FIELD
         "skills, external_id, claimed_by";
+    char *series = strstr(columns, "series, ");
+    memmove(series, series + strlen("series, "), strlen(series + strlen("series, ")) + 1);
     const char *cut = strstr(columns, "last_event, ");
     snprintf(sql, sizeof sql,
              "INSERT INTO orders(%s) SELECT %.*s coalesce((SELECT max(seq) FROM events_1 WHERE "
@@ -154,14 +208,14 @@ int sqlite_chain(sqlite3 *db, enum vault_profile *profile, struct chain *head, s
                  struct failure *failure)
 {
     sqlite3_stmt *statement = NULL;
-    static const char sql[] = "SELECT next_event - 1, head, base_seq, base_head, profile, next_order, next_offer, "
-                              "next_org, next_event, next_ref, head, base_seq, base_head, row_check FROM counters";
+    static const char sql[] = "SELECT next_event - 1, head, base_seq, base_head, profile, next_order, next_offer, next_org, "
+                              "next_event, next_ref, head, base_seq, base_head, next_record, row_check FROM counters";
     *head = *base = (struct chain){.seq = 0};
     if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
         return sqlite_fail(db, "audit chain", failure);
     bool is_good = sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_bytes(statement, 1) == DIGEST_BYTES &&
                    sqlite3_column_bytes(statement, 3) == DIGEST_BYTES;
-    if (is_good && sqlite3_column_int64(statement, 13) != 0 && !row_is_whole(statement, 5, 9)) {
+    if (is_good && sqlite3_column_int64(statement, 14) != 0 && !row_is_whole(statement, 5, 10)) {
         row_fail(statement, "counters", failure);
         sqlite3_finalize(statement);
         return -1;
@@ -236,16 +290,13 @@ static int seal_contacts(sqlite3 *db, const struct vault *vault, struct failure 
     return rc != 0 ? rc : sqlite_run(db, "DROP TABLE contact_2", failure);
 }
 
-/* Copies a table's rows into its new form, each with its digest over the columns from `first` on. */
-static int copy_checked(sqlite3 *db, const char *table, const char *create_sql, int first, struct failure *failure)
+/* Copies rows into a table's new form, each with its digest over the columns from `first` on. */
+static int copy_rows(sqlite3 *db, const char *table, const char *select, int first, struct failure *failure)
 {
     char sql[3 * 128 + 64];
     sqlite3_stmt *rows = NULL;
     sqlite3_stmt *put = NULL;
-    snprintf(sql, sizeof sql, "ALTER TABLE %s RENAME TO older", table);
-    if (sqlite_run(db, sql, failure) != 0 || sqlite_run(db, create_sql, failure) != 0)
-        return -1;
-    int rc = sqlite3_prepare_v2(db, "SELECT * FROM older", -1, &rows, NULL);
+    int rc = sqlite3_prepare_v2(db, select, -1, &rows, NULL);
     int columns = sqlite3_column_count(rows);
     int len = snprintf(sql, sizeof sql, "INSERT INTO %s VALUES(", table);
     for (int i = 0; i <= columns; i++)
@@ -261,9 +312,14 @@ static int copy_checked(sqlite3 *db, const char *table, const char *create_sql, 
     }
     sqlite3_finalize(rows);
     sqlite3_finalize(put);
-    if (rc != SQLITE_DONE)
-        return sqlite_fail(db, "migrate", failure);
-    return sqlite_run(db, "DROP TABLE older", failure);
+    return rc == SQLITE_DONE ? 0 : sqlite_fail(db, "migrate", failure);
+}
+
+static int rename_older(sqlite3 *db, const char *table, struct failure *failure)
+{
+    char sql[100];
+    snprintf(sql, sizeof sql, "ALTER TABLE %s RENAME TO older", table);
+    return sqlite_run(db, sql, failure);
 }
 
 static int check_rows(sqlite3 *db, struct failure *failure)
@@ -275,7 +331,10 @@ static int check_rows(sqlite3 *db, struct failure *failure)
                   {"tallies", tallies_sql, 0}, {"records", records_sql, 1}, {"served", served_sql, 0},
                   {"refs", refs_sql, 0}, {"skills", skills_sql, 0}};
     for (size_t i = 0; i < ARRAY_LEN(tables); i++)
-        if (copy_checked(db, tables[i].table, tables[i].sql, tables[i].first, failure) != 0)
+        if (rename_older(db, tables[i].table, failure) != 0 ||
+            create_without(db, tables[i].sql, added_4, (int)ARRAY_LEN(added_4), failure) != 0 ||
+            copy_rows(db, tables[i].table, "SELECT * FROM older", tables[i].first, failure) != 0 ||
+            sqlite_run(db, "DROP TABLE older", failure) != 0)
             return -1;
     return 0;
 }
@@ -288,7 +347,7 @@ static int migrate_2_to_3(sqlite3 *db, const struct vault *vault, struct failure
     int64_t first = 0;
     if (check_rows(db, failure) != 0 || seal_contacts(db, vault, failure) != 0 || sqlite_run(db, tokens_sql, failure) != 0 ||
         sqlite_run(db, "ALTER TABLE counters RENAME TO counters_2", failure) != 0 ||
-        sqlite_run(db, counters_sql, failure) != 0 ||
+        create_without(db, counters_sql, added_4, (int)ARRAY_LEN(added_4), failure) != 0 ||
         sqlite_number(db, "SELECT coalesce(min(seq), (SELECT next_event FROM counters_2)) FROM events", &first, failure) != 0)
         return -1;
     sqlite3_stmt *rows = NULL;
@@ -308,6 +367,76 @@ static int migrate_2_to_3(sqlite3 *db, const struct vault *vault, struct failure
                   first - 1, chain.head, DIGEST_BYTES, zeros, sizeof zeros, failure) != 0)
         return failure->exit_code != 0 ? -1 : sqlite_fail(db, "migrate", failure);
     return sqlite_run(db, "DROP TABLE counters_2", failure);
+}
+
+/* The digests of version 3 are looked at before new ones take their place. */
+static int check_older(sqlite3 *db, const char *table, int first, struct failure *failure)
+{
+    sqlite3_stmt *rows = NULL;
+    if (sqlite3_prepare_v2(db, "SELECT * FROM older", -1, &rows, NULL) != SQLITE_OK)
+        return sqlite_fail(db, "migrate", failure);
+    int rc = SQLITE_ROW;
+    int bad = 0;
+    while (bad == 0 && (rc = sqlite3_step(rows)) == SQLITE_ROW)
+        if (!row_is_whole(rows, first, sqlite3_column_count(rows) - first))
+            bad = row_fail(rows, table, failure);
+    sqlite3_finalize(rows);
+    return bad != 0 || rc == SQLITE_DONE ? bad : sqlite_fail(db, "migrate", failure);
+}
+
+/* Version 4: orders know the recurring order that placed them, organisations what they did of late,
+ * records their day, region and whether they count; events name a record or a series, and minutes. A
+ * record's day is that of its entry in Huizhou's time, for nothing better was kept. */
+static int migrate_3_to_4(sqlite3 *db, struct failure *failure)
+{
+    static const char order_columns[] =
+#define ORDER_FIELD(type, name) #name ", "
+#include "engine/fields.def"
+#undef ORDER_FIELD
+        "skills, external_id, claimed_by";
+    char orders[2048];
+    const char *cut = strstr(order_columns, "series, ");
+    snprintf(orders, sizeof orders, "SELECT %.*s0, %s FROM older", (int)(cut - order_columns), order_columns,
+             cut + strlen("series, "));
+#define TALLY_FIELD(type, name) ", " #name
+#define RECENT_FIELD(type, name) ", 0"
+    static const char tallies[] = "SELECT org"
+#include "engine/fields.def"
+                                  " FROM older";
+#undef TALLY_FIELD
+#undef RECENT_FIELD
+    const struct {
+        const char *table, *sql, *select;
+        int first;
+    } steps[] = {
+        {"orders", orders_sql, orders, 0},
+        {"tallies", tallies_sql, tallies, 0},
+        {"records", records_sql,
+         "SELECT id, order_id, offer, org, volunteer, at, minutes, coalesce((SELECT region FROM orders WHERE "
+         "orders.id = older.order_id), 0), (at + 28800000) / 86400000, 0, '', '' FROM older", 1},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+        if (rename_older(db, steps[i].table, failure) != 0 ||
+            check_older(db, steps[i].table, steps[i].first, failure) != 0 ||
+            sqlite_run(db, steps[i].sql, failure) != 0 ||
+            copy_rows(db, steps[i].table, steps[i].select, steps[i].first, failure) != 0 ||
+            sqlite_run(db, "DROP TABLE older", failure) != 0)
+            return -1;
+    static const char *const last[] = {
+        "ALTER TABLE events ADD COLUMN subject INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE events ADD COLUMN minutes INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE counters RENAME TO older",
+        counters_sql,
+        "INSERT INTO counters SELECT one, next_order, next_offer, next_org, next_event, next_ref, head, base_seq, "
+        "base_head, profile, key_check, (SELECT coalesce(max(id), 0) + 1 FROM records), 0 FROM older",
+        "DROP TABLE older",
+        records_volunteer_sql, records_held_sql, records_external_sql, emergencies_sql, push_sql, push_row_sql,
+        dead_letters_sql, series_sql,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(last); i++)
+        if (sqlite_run(db, last[i], failure) != 0)
+            return -1;
+    return 0;
 }
 
 #define KEY_WORD "paidan"
@@ -350,8 +479,10 @@ static int migrate_one(sqlite3 *db, int64_t version, const struct vault *vault, 
         return create(db, failure);
     case 1:
         return migrate_1_to_2(db, failure);
-    default:
+    case 2:
         return migrate_2_to_3(db, vault, failure);
+    default:
+        return migrate_3_to_4(db, failure);
     }
 }
 

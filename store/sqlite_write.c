@@ -27,6 +27,12 @@ enum statement {
     OLD_REFS,
     CUT_REFS,
     CUT_OLD_CONTACTS,
+    PUT_EMERGENCY,
+    CUT_EMERGENCY,
+    PUT_SERIES,
+    PUT_CURSOR,
+    PUT_DEAD,
+    CUT_DEAD,
     STATEMENT_COUNT
 };
 
@@ -53,12 +59,24 @@ static const char *const statements[STATEMENT_COUNT] = {
                 "?,?,?,?,?,?,?)",
 #undef ORG_FIELD
 #define TALLY_FIELD MARK
+#define RECENT_FIELD MARK
     [PUT_TALLY] = "INSERT OR REPLACE INTO tallies VALUES("
 #include "engine/fields.def"
                   "?,?)",
 #undef TALLY_FIELD
-    [PUT_EVENT] = "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [PUT_RECORD] = "INSERT INTO records VALUES(NULL,?,?,?,?,?,?,?)",
+#undef RECENT_FIELD
+#define SERIES_FIELD MARK
+    [PUT_SERIES] = "INSERT OR REPLACE INTO series VALUES("
+#include "engine/fields.def"
+                   "?,?,?,?)",
+#undef SERIES_FIELD
+    [PUT_EVENT] = "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [PUT_RECORD] = "INSERT OR REPLACE INTO records VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [PUT_EMERGENCY] = "INSERT OR REPLACE INTO emergencies VALUES(?,?,?,?)",
+    [CUT_EMERGENCY] = "DELETE FROM emergencies WHERE region = ?",
+    [PUT_CURSOR] = "UPDATE push SET cursor = ?",
+    [PUT_DEAD] = "INSERT OR REPLACE INTO dead_letters VALUES(?,?,?)",
+    [CUT_DEAD] = "DELETE FROM dead_letters WHERE seq = ?",
     [PUT_SERVED] = "INSERT OR IGNORE INTO served VALUES(?,?,?)",
     [PUT_REF] = "INSERT INTO refs VALUES(?,?,?,?,?,?,?)",
     [PUT_SKILL] = "INSERT OR IGNORE INTO skills VALUES(?,?,?)",
@@ -69,7 +87,7 @@ static const char *const statements[STATEMENT_COUNT] = {
     [CUT_ORG] = "DELETE FROM orgs WHERE id = ?",
     [CUT_TALLY] = "DELETE FROM tallies WHERE org = ?",
     [PUT_COUNTERS] = "UPDATE counters SET next_order = ?, next_offer = ?, next_org = ?, "
-                     "next_event = ?, next_ref = ?, head = ?, base_seq = ?, base_head = ?, row_check = ?",
+                     "next_event = ?, next_ref = ?, head = ?, base_seq = ?, base_head = ?, next_record = ?, row_check = ?",
     [OLD_EVENTS] = "SELECT * FROM events ORDER BY seq LIMIT ?",
     [CUT_EVENTS] = "DELETE FROM events WHERE seq <= ?",
     [OLD_REFS] = "SELECT id, at FROM refs ORDER BY id LIMIT ?",
@@ -77,7 +95,8 @@ static const char *const statements[STATEMENT_COUNT] = {
     [CUT_OLD_CONTACTS] =
         "DELETE FROM contact WHERE order_id IN (SELECT c.order_id FROM contact c "
         "LEFT JOIN orders o ON o.id = c.order_id WHERE (o.state IS NULL OR o.state IN (2, 8, 9, 10)) "
-        "AND coalesce(o.moved_at, c.put_at) < ? LIMIT ?)",
+        "AND coalesce(o.moved_at, c.put_at) < ?1 AND NOT EXISTS (SELECT 1 FROM series s WHERE s.id = c.order_id "
+        "AND (s.next_at <> 0 OR s.last_day > ?1 / 86400000)) LIMIT ?2)", /* a recurring order's stay with it */
 };
 
 struct writer {
@@ -208,8 +227,10 @@ static void write_tally(struct writer *w, const struct tally_row *row)
     struct binder b = begin(w, PUT_TALLY);
     put(&b, (int64_t)row->org);
 #define TALLY_FIELD(type, name) put(&b, (int64_t)row->tally.name);
+#define RECENT_FIELD(type, name) put(&b, (int64_t)row->recent.name);
 #include "engine/fields.def"
 #undef TALLY_FIELD
+#undef RECENT_FIELD
     run(w, &b);
 }
 
@@ -231,18 +252,71 @@ static void write_event(struct writer *w, const struct event *event)
     put(&b, event->level);
     put_text(&b, event->actor);
     put_text(&b, event->reason);
+    put(&b, (int64_t)event->subject);
+    put(&b, event->minutes);
     run(w, &b);
 }
 
+/* The digest is over what follows the id. */
 static void write_record(struct writer *w, const struct record_row *row)
 {
     struct binder b = begin(w, PUT_RECORD);
+    put(&b, (int64_t)row->id);
+    b.check = 0;
     put(&b, (int64_t)row->order);
     put(&b, (int64_t)row->offer);
     put(&b, (int64_t)row->org);
     put(&b, (int64_t)row->volunteer);
     put(&b, row->at);
     put(&b, row->minutes);
+    put(&b, (int64_t)row->region);
+    put(&b, row->day);
+    put(&b, row->state);
+    put_text(&b, row->source);
+    put_text(&b, row->external_id);
+    run(w, &b);
+}
+
+static void write_emergency(struct writer *w, const struct emergency *row)
+{
+    struct binder b = begin(w, row->until != 0 ? PUT_EMERGENCY : CUT_EMERGENCY);
+    put(&b, (int64_t)row->region);
+    if (row->until != 0) {
+        put(&b, row->opened_at);
+        put(&b, row->until);
+    }
+    run(w, &b);
+}
+
+static void write_series(struct writer *w, const struct series *s)
+{
+    struct binder b = begin(w, PUT_SERIES);
+#define SERIES_FIELD(type, name) put(&b, (int64_t)s->name);
+#include "engine/fields.def"
+#undef SERIES_FIELD
+    put_blob(&b, &s->skills, sizeof s->skills);
+    put_blob(&b, &s->week, sizeof s->week);
+    put_text(&b, s->made_by);
+    run(w, &b);
+}
+
+static void write_push(struct writer *w, const struct batch *batch)
+{
+    struct binder b;
+    for (uint32_t i = 0; i < batch->dead_count; i++) {
+        const struct dead_letter *row = &batch->dead_letters[i];
+        b = begin(w, row->is_gone ? CUT_DEAD : PUT_DEAD);
+        put(&b, (int64_t)row->seq);
+        if (!row->is_gone) {
+            put(&b, row->at);
+            put(&b, row->status);
+        }
+        run(w, &b);
+    }
+    if (batch->push_cursor == 0)
+        return;
+    b = begin(w, PUT_CURSOR);
+    put(&b, (int64_t)batch->push_cursor);
     run(w, &b);
 }
 
@@ -370,6 +444,7 @@ static void write_counters(struct writer *w, const struct batch *batch)
     put_blob(&b, w->chain.head, DIGEST_BYTES);
     put(&b, (int64_t)w->base.seq);
     put_blob(&b, w->base.head, DIGEST_BYTES);
+    put(&b, (int64_t)batch->counters.record);
     run(w, &b);
 }
 
@@ -401,6 +476,11 @@ static void write_rows(struct writer *w, const struct batch *batch)
         write_contact(w, &batch->contacts[i]);
     for (uint32_t i = 0; i < batch->token_count; i++)
         write_token(w, &batch->tokens[i]);
+    for (uint32_t i = 0; i < batch->emergency_count; i++)
+        write_emergency(w, &batch->emergencies[i]);
+    for (uint32_t i = 0; i < batch->series_count; i++)
+        write_series(w, &batch->series[i]);
+    write_push(w, batch);
     write_rest(w, batch);
     write_counters(w, batch);
 }

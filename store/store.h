@@ -14,7 +14,7 @@
 #include "gauge.h"
 #include "vault.h"
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 #define STORE_FILE "paidan.db"
 
 struct store;
@@ -41,6 +41,8 @@ int store_load_skills(struct store *store, struct engine *engine, struct failure
 int store_load(struct store *store, struct engine *engine, struct failure *failure);
 int store_load_tokens(struct store *store, void (*visit)(void *context, const struct token_row *row),
                       void *context, struct failure *failure);
+/* The last event that the platform has, and how many it refused for good. */
+int store_load_push(struct store *store, uint64_t *cursor, uint64_t *dead, struct failure *failure);
 /* Visits the remembered requests, oldest first; and the sequence that the next one gets. */
 int store_load_refs(struct store *store,
                     void (*visit)(void *context, const char *caller, const char *ref, uint64_t id,
@@ -68,6 +70,11 @@ enum query_kind {
     QUERY_EVENTS,  /* events: filter, after, limit */
     QUERY_OFFERS,  /* offers: filter, after, limit */
     QUERY_RECORDS, /* records: filter, after, limit */
+    QUERY_RECORD,  /* records[0]: by ref_id, or by path (source) and external_id of the filter */
+    QUERY_VOLUNTEER, /* volunteer: what one has served */
+    QUERY_MONTH,   /* months: what happened in a time, by county or region and category */
+    QUERY_PUSH,    /* events of the kinds in filter.kinds, external_ids: what the platform is to be told */
+    QUERY_DEAD,    /* dead_letters: what it refused for good */
     QUERY_SUMMARY, /* counts */
     QUERY_CONTACT, /* contact */
     QUERY_PHONE,   /* orders: those of a telephone number, which is in path */
@@ -81,11 +88,29 @@ struct query_filter {
     uint32_t region_count;
     int state, kind;      /* -1: any */
     int64_t since, until; /* 0: open */
+    uint64_t kinds;       /* of QUERY_PUSH: bits by kind */
+    int32_t first_day, last_day; /* of QUERY_VOLUNTEER; last_day 0: open */
 };
 
 struct summary_row {
     int state, category, priority;
     uint64_t orders, headcount;
+};
+
+/* What a volunteer has served: of one state, source and category (-1: no order of ours). */
+struct served_row {
+    int state, category;
+    char source[WORD_BYTES_MAX + 1];
+    uint64_t records, minutes;
+    int32_t first_day, last_day;
+};
+
+/* What happened at a region and in a category (-1: none), as the event log tells it. */
+struct month_row {
+    uint64_t region;
+    int category;
+    uint64_t placed, accepted, done, unmet, cancelled, attendances;
+    int64_t minutes; /* that came to count, less those that no longer do */
 };
 
 struct query {
@@ -94,8 +119,9 @@ struct query {
     uint64_t after; /* the cursor: only what comes after this id */
     uint32_t limit;
     uint64_t barrier; /* number of the batch that must be durable before */
-    uint64_t ref_id;
+    uint64_t ref_id; /* or a record's number */
     char path[512];
+    char source[WORD_BYTES_MAX + 1], external_id[EXTERNAL_ID_BYTES_MAX + 1]; /* of QUERY_RECORD */
     void *context; /* the asker's */
 
     /* the answer; owned by the query */
@@ -105,9 +131,13 @@ struct query {
     struct offer *offers;
     struct event *events;
     struct record_row *records;
-    uint64_t *record_ids;
     struct summary_row *counts;
-    uint32_t order_count, offer_count, event_count, record_count, count_count;
+    struct served_row *served;
+    struct month_row *months;
+    struct dead_letter *dead_letters;
+    char (*external_ids)[EXTERNAL_ID_BYTES_MAX + 1]; /* of the events' orders */
+    uint32_t order_count, offer_count, event_count, record_count, count_count, served_count, month_count,
+        dead_count;
     uint64_t next; /* where to go on; 0: that was all */
     struct contact_row contact;
     struct ref_row ref;

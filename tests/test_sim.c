@@ -18,8 +18,12 @@ struct rows {
     struct order *orders;
     struct offer *offers;
     struct org orgs[ORGS + 1];
+    struct org_more mores[ORGS + 1]; /* what they did of late */
     struct served_pair *served;
-    uint32_t order_count, offer_count, served_count;
+    struct record_row *records;
+    struct series *series;
+    struct emergency emergencies[EMERGENCY_COUNT_MAX];
+    uint32_t order_count, offer_count, served_count, record_count, series_count, emergency_count;
     struct map order_places, offer_places;
     struct counters counters;
 };
@@ -32,6 +36,36 @@ struct sim {
     int64_t now;
     uint64_t acknowledged, ended;
 };
+
+/* What there is little of is found again by looking through all of it. */
+static void commit_few(struct rows *rows, const struct batch *b)
+{
+    for (uint32_t i = 0; i < b->record_count; i++) {
+        uint32_t at = 0;
+        while (at < rows->record_count && rows->records[at].id != b->records[i].id)
+            at++;
+        rows->record_count += at == rows->record_count;
+        rows->records = must_realloc(rows->records, rows->record_count, sizeof *rows->records);
+        rows->records[at] = b->records[i];
+    }
+    for (uint32_t i = 0; i < b->series_count; i++) {
+        uint32_t at = 0;
+        while (at < rows->series_count && rows->series[at].id != b->series[i].id)
+            at++;
+        rows->series_count += at == rows->series_count;
+        rows->series = must_realloc(rows->series, rows->series_count, sizeof *rows->series);
+        rows->series[at] = b->series[i];
+    }
+    for (uint32_t i = 0; i < b->emergency_count; i++) {
+        uint32_t at = 0;
+        while (at < rows->emergency_count && rows->emergencies[at].region != b->emergencies[i].region)
+            at++;
+        rows->emergency_count += at == rows->emergency_count;
+        rows->emergencies[at] = b->emergencies[i];
+        if (b->emergencies[i].until == 0)
+            rows->emergencies[at] = rows->emergencies[--rows->emergency_count];
+    }
+}
 
 static void commit(struct sim *s)
 {
@@ -61,10 +95,13 @@ static void commit(struct sim *s)
         rows->orgs[b->orgs[i].id] = b->orgs[i];
         rows->orgs[b->orgs[i].id].tally = kept;
         rows->orgs[b->orgs[i].id].name = team_name;
-        rows->orgs[b->orgs[i].id].more = NULL;
+        rows->orgs[b->orgs[i].id].more = &rows->mores[b->orgs[i].id];
     }
-    for (uint32_t i = 0; i < b->tally_count; i++)
+    for (uint32_t i = 0; i < b->tally_count; i++) {
         rows->orgs[b->tallies[i].org].tally = b->tallies[i].tally;
+        rows->mores[b->tallies[i].org].recent = b->tallies[i].recent;
+    }
+    commit_few(rows, b);
     for (uint32_t i = 0; i < b->served_count; i++) {
         rows->served = must_realloc(rows->served, rows->served_count + 1, sizeof *rows->served);
         rows->served[rows->served_count++] = b->served[i];
@@ -94,6 +131,12 @@ static void restart(struct sim *s)
             ck_assert(engine_load_offer(s->engine, &s->rows.offers[i]));
     for (uint32_t i = 0; i < s->rows.served_count; i++)
         engine_load_served(s->engine, s->rows.served[i].person, s->rows.served[i].org);
+    for (uint32_t i = 0; i < s->rows.record_count; i++)
+        engine_load_record(s->engine, &s->rows.records[i]);
+    for (uint32_t i = 0; i < s->rows.series_count; i++)
+        ck_assert(engine_load_series(s->engine, &s->rows.series[i]));
+    for (uint32_t i = 0; i < s->rows.emergency_count; i++)
+        ck_assert(engine_load_emergency(s->engine, &s->rows.emergencies[i]));
     engine_load_counters(s->engine, s->rows.counters);
     engine_load_done(s->engine);
 }
@@ -145,12 +188,28 @@ static void place_any(struct sim *s)
                            .refusal.code == REFUSAL_NONE;
 }
 
+/* The next step of some offer that is under way. */
+static void go_on_with_any(struct sim *s, struct command *c)
+{
+    static const enum op next[OFFER_STATE_COUNT] = {
+        [OFFER_PENDING] = OP_ACCEPT, [OFFER_ACCEPTED] = OP_START, [OFFER_SERVING] = OP_COMPLETE};
+    for (int i = 0; i < 50 && s->rows.offer_count != 0; i++) {
+        const struct offer *f =
+            engine_offer(s->engine, s->rows.offers[draw(&s->random, s->rows.offer_count)].id);
+        if (f != NULL && next[f->state] != OP_NONE) {
+            c->offer = f->id;
+            c->op = next[f->state];
+            return;
+        }
+    }
+}
+
 /* Any request about any order or offer, sensible or not. */
 static void ask_any(struct sim *s)
 {
     struct random *r = &s->random;
     uint64_t org = 1 + draw(r, ORGS);
-    struct record record = {.volunteer = 1 + draw(r, 50), .minutes = 30};
+    struct record record = {.volunteer = 1 + draw(r, 20), .minutes = 30 + (uint32_t)draw(r, 400)};
     struct command c = {.op = (enum op)(OP_APPROVE + draw(r, OP_NO_SHOW - OP_APPROVE + 1)),
                         .reason = "other"};
     if (s->rows.order_count != 0)
@@ -159,6 +218,8 @@ static void ask_any(struct sim *s)
         c.offer = s->rows.offers[s->rows.offer_count - 1 - draw(r, s->rows.offer_count < 60 ? s->rows.offer_count : 60)].id;
     if (draw(r, 3) != 0)
         c.op = (enum op)(OP_ACCEPT + draw(r, 5));
+    if (draw(r, 2) == 0) /* or hardly anything would come to its end */
+        go_on_with_any(s, &c);
     if (c.op == OP_RESUBMIT)
         c.u.place.category = -1;
     else if (c.op == OP_SUPERVISE)
@@ -178,6 +239,50 @@ static void ask_any(struct sim *s)
     world_step(s->engine, c, s->now);
 }
 
+/* What is asked of no order: records, recurring orders, emergencies. */
+static void ask_other(struct sim *s)
+{
+    struct random *r = &s->random;
+    struct command c = {.reason = "other"};
+    const struct record_row *record = s->rows.record_count != 0 ? &s->rows.records[draw(r, s->rows.record_count)] : NULL;
+    uint64_t region = draw(r, 2) == 0 ? 1111 : 11;
+    switch (draw(r, 6)) {
+    case 0:
+        c.op = OP_RECORD_REVIEW;
+        c.u.review.id = record != NULL ? record->id : 1;
+        c.u.review.is_granted = draw(r, 2) == 0;
+        break;
+    case 1:
+        if (record == NULL)
+            return;
+        c.op = OP_RECORD_REVOKE;
+        c.u.record.stored = record; /* committed, as the store would tell it */
+        break;
+    case 2:
+        c.op = OP_EMERGENCY_OPEN;
+        c.u.emergency.region = region;
+        c.u.emergency.until = s->now + (int64_t)draw(r, 6) * HOUR;
+        break;
+    case 3:
+        c.op = OP_EMERGENCY_CLOSE;
+        c.u.emergency.region = region;
+        break;
+    case 4:
+        c.op = OP_SERIES_PUT;
+        c.u.series.order = world_order(s->engine, "legal_aid");
+        week_set(&c.u.series.week, (int)draw(r, WEEK_HALF_HOURS));
+        c.u.series.order.minutes = 30;
+        c.u.series.order.mode = (uint8_t)draw(r, MODE_COUNT);
+        c.u.series.last_day = (int32_t)((s->now + (int64_t)draw(r, 20) * DAY_MS) / DAY_MS);
+        break;
+    default:
+        c.op = OP_SERIES_STOP;
+        c.u.series_id = s->rows.series_count != 0 ? s->rows.series[draw(r, s->rows.series_count)].id : 1;
+        break;
+    }
+    world_step(s->engine, c, s->now);
+}
+
 static void turn(struct sim *s)
 {
     struct random *r = &s->random;
@@ -186,6 +291,8 @@ static void turn(struct sim *s)
         uint64_t what = draw(r, 10);
         if (what < 2)
             place_any(s);
+        else if (what == 3 && draw(r, 3) == 0)
+            ask_other(s);
         else if (what == 2)
             put_any_org(s, 1 + draw(r, ORGS));
         else
@@ -219,6 +326,8 @@ START_TEST(restarts_change_nothing_and_crashes_lose_only_what_was_not_committed)
         engine_check(s.engine);
     }
     ck_assert_uint_gt(s.acknowledged, 100);
+    ck_assert_uint_gt(s.rows.record_count, 20);
+    ck_assert_uint_gt(s.rows.series_count, 2);
     engine_free(s.engine);
 }
 END_TEST

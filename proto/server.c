@@ -14,6 +14,7 @@
 
 #include "codes.h"
 #include "engine/pool.h"
+#include "push.h"
 #include "server_inside.h"
 
 #define DRAIN_MS 10000
@@ -161,6 +162,8 @@ static void pack_extra(void *context, struct pack *out)
     pack_key_uint(out, "intake_placed", live.placed);
     pack_key_uint(out, "intake_refused", live.refused);
     pack_close(out);
+    if (push_of(s) != NULL)
+        push_pack(push_of(s), "push", out);
     struct turn_counts turn = turn_counts(s->turn);
     pack_key(out, "gauges");
     pack_map(out);
@@ -284,9 +287,11 @@ static int load(struct server *s, struct failure *failure)
     s->turn = turn_new(s->engine, &ports, &settings, random);
     if (store_load_tokens(s->store, turn_load_token, s->turn, failure) != 0 ||
         store_load_refs(s->store, turn_load_ref, s->turn, &next_ref, failure) != 0 ||
+        push_open(s, failure) != 0 ||
         store_start(s->store, failure) != 0)
         return -1;
     turn_load_done(s->turn, next_ref);
+    turn_set_push(s->turn, push_of(s));
     if (is_catalogue_new)
         turn_keep_catalogue(s->turn);
     struct engine_counts counts = engine_counts(s->engine);
@@ -369,6 +374,7 @@ static void loop(struct server *s)
             reload(s);
         turn_end(s->turn);
         http_turn_ended(s);
+        push_turn_ended(s);
         take_time(s);
         if (live_wants_slice(s->live))
             live_slice(s->live, s->engine, turn_barrier(s->turn));
@@ -381,6 +387,7 @@ static void close_all(struct server *s)
     if (s->turn != NULL)
         net_close_all(s); /* ends the turn, so before it */
     http_close(s);
+    push_close(s);
     live_close(s->live);
     store_close(s->store);
     turn_free(s->turn);

@@ -57,6 +57,8 @@ struct server {
     int64_t turn_began_us; /* 0: no request of this turn yet */
     struct vault vault;
     struct ssl_ctx_st *tls; /* NULL: no TLS */
+    struct ssl_ctx_st *tls_push;
+    struct pusher *pusher; /* NULL: the platform is not told */
     struct identity stranger; /* who shows no token: what open_roles allows */
     uint64_t disk_free;
     bool has_ballast, was_ballast_tried, is_disk_low;
@@ -97,6 +99,16 @@ int tls_open(struct server *server, struct failure *failure);
 void tls_close(struct server *server);
 struct bufferevent *tls_accept(struct server *server, evutil_socket_t fd);
 void tls_bye(struct bufferevent *bev); /* before it is freed; of one without TLS it does nothing */
+
+int tls_push_open(struct server *server, struct failure *failure);
+struct bufferevent *tls_push_connect(struct server *server, const char *host);
+
+/* server_push.c */
+struct push;
+int push_open(struct server *server, struct failure *failure); /* between loading and starting the store */
+void push_close(struct server *server);
+void push_turn_ended(struct server *server);
+struct push *push_of(struct server *server);
 
 /* server_disk.c */
 void disk_watch(struct server *server); /* once a second */

@@ -41,8 +41,42 @@ int tls_open(struct server *s, struct failure *failure)
     return 0;
 }
 
+/* Towards the platform: its certificate must be good, and be of the host that was meant. */
+int tls_push_open(struct server *s, struct failure *failure)
+{
+    SSL_CTX *tls = s->tls_push = SSL_CTX_new(TLS_client_method());
+    if (tls == NULL)
+        return failure_set(failure, EX_OSERR, "TLS: no memory");
+    SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
+    SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    if (s->settings.push_ca[0] == '\0')
+        return SSL_CTX_set_default_verify_paths(tls) == 1 ? 0 : tls_fail("push_ca", "the system's", failure);
+    if (SSL_CTX_load_verify_locations(tls, s->settings.push_ca, NULL) != 1)
+        return tls_fail("push_ca", s->settings.push_ca, failure);
+    return 0;
+}
+
+struct bufferevent *tls_push_connect(struct server *s, const char *host)
+{
+    SSL *ssl = SSL_new(s->tls_push);
+    unsigned char address[16];
+    bool is_address = evutil_inet_pton(AF_INET, host, address) == 1;
+    if (ssl == NULL)
+        return NULL;
+    bool is_set = is_address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1
+                             : SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+    struct bufferevent *bev = is_set ? bufferevent_openssl_socket_new(s->base, -1, ssl, BUFFEREVENT_SSL_CONNECTING,
+                                                                      BEV_OPT_CLOSE_ON_FREE)
+                                     : NULL;
+    if (bev == NULL)
+        SSL_free(ssl);
+    return bev;
+}
+
 void tls_close(struct server *s)
 {
+    SSL_CTX_free(s->tls_push);
     SSL_CTX_free(s->tls);
 }
 

@@ -83,6 +83,17 @@ int64_t turn_wait_ms(struct turn *turn);
 uint64_t turn_barrier(const struct turn *turn);
 /* The code tables brought skills that the store does not know yet. */
 void turn_keep_catalogue(struct turn *turn);
+/* The connector to the platform, for the methods; NULL: none. */
+struct push;
+void turn_set_push(struct turn *turn, struct push *push);
+struct push *turn_push(const struct turn *turn);
+/* What it has been told, and what it refused for good: durable with the next batch. */
+void turn_push_cursor(struct turn *turn, uint64_t event);
+void turn_push_dead(struct turn *turn, const struct dead_letter *row);
+uint64_t turn_published(const struct turn *turn); /* the last event that is durable and told */
+/* A question of the service's own; `got` gets the answer, which is the turn's, on the loop thread. */
+typedef void got_answer(void *context, const struct query *query, int64_t now);
+void turn_ask(struct turn *turn, struct query *query, got_answer *got, void *context);
 /* The disk is nearly full, or not any more: nothing new is begun, what there is may end. */
 void turn_storage_low(struct turn *turn, bool is_low);
 /* No new orders from now on. */

@@ -56,6 +56,7 @@ struct turn {
     uint32_t changes;       /* so far, while such questions are open */
     uint32_t later_open;
     bool is_somebody_behind; /* a subscription is not live: each turn looks whether it can go on */
+    struct push *push; /* NULL: none */
     struct job *jobs; /* the newest first; each turn works on the oldest */
     uint32_t job_count;
     int64_t purged_at;
@@ -88,6 +89,8 @@ struct asked {
     uint32_t msgid;
     const struct method *method;
     char principal[ACTOR_BYTES_MAX + 1], ref[130];
+    got_answer *got; /* a question of the service's own; else NULL */
+    void *context;
     void *carried; /* owned */
     uint64_t about, seen; /* METHOD_LATER: seen: how many changes had been made when it was asked */
     char reason[WORD_BYTES_MAX + 1];

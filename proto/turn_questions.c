@@ -22,6 +22,12 @@ void ask(struct turn *t, struct query *q, const struct asked *asked)
     t->questions_open++;
 }
 
+void turn_ask(struct turn *t, struct query *q, got_answer *got, void *context)
+{
+    struct asked asked = {.got = got, .context = context};
+    ask(t, q, &asked);
+}
+
 /* A request whose ref was seen before: the row decides whether it is the same. */
 void ask_ref(struct turn *t, const struct call *call)
 {
@@ -173,7 +179,9 @@ void answer_query(struct turn *t, struct query *q)
     struct asked *asked = q->context;
     struct session *s = find_session(t, asked->connection);
     struct call call = {.turn = t, .engine = t->engine, .session = s, .method = asked->method};
-    if (q->failure.exit_code != 0 && asked->subscription == 0) {
+    if (asked->got != NULL) {
+        asked->got(asked->context, q, t->ports.now(t->ports.context));
+    } else if (q->failure.exit_code != 0 && asked->subscription == 0) {
         error_set(&call.error, REFUSAL_UNAVAILABLE, NULL, "%s", q->failure.text);
         answer_error(t, &t->fresh, asked->connection, asked->msgid, &call.error);
     } else if (asked->subscription != 0) {

@@ -200,6 +200,32 @@ void call_add_contact(struct call *call, const struct contact_row *row)
     batch_add_contact(call->turn->gathering, row);
 }
 
+void turn_set_push(struct turn *t, struct push *push)
+{
+    t->push = push;
+}
+
+struct push *turn_push(const struct turn *t)
+{
+    return t->push;
+}
+
+void turn_push_cursor(struct turn *t, uint64_t event)
+{
+    t->gathering->push_cursor = event;
+    t->gathering->has_push_cursor = true;
+}
+
+void turn_push_dead(struct turn *t, const struct dead_letter *row)
+{
+    batch_add_dead_letter(t->gathering, row);
+}
+
+uint64_t turn_published(const struct turn *t)
+{
+    return t->published;
+}
+
 const char *turn_issuer(const struct turn *t)
 {
     return t->settings.issuer != NULL ? t->settings.issuer : "";

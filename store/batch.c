@@ -135,7 +135,7 @@ bool batch_is_empty(const struct batch *b)
     return b->order_count + b->offer_count + b->org_count + b->tally_count + b->event_count +
                    b->record_count + b->served_count + b->removed_count + b->ref_count +
                    b->contact_count + b->token_count + b->skill_count + b->emergency_count +
-                   b->series_count + b->dead_count == 0 && b->push_cursor == 0 && !b->has_retention;
+                   b->series_count + b->dead_count == 0 && !b->has_push_cursor && !b->has_retention;
 }
 
 void batch_reset(struct batch *b)
@@ -152,7 +152,7 @@ void batch_reset(struct batch *b)
     b->order_count = b->offer_count = b->org_count = b->tally_count = b->event_count = 0;
     b->record_count = b->served_count = b->removed_count = b->ref_count = b->contact_count = 0;
     b->token_count = b->skill_count = b->emergency_count = b->series_count = b->dead_count = 0;
-    b->push_cursor = 0;
+    b->has_push_cursor = false;
     b->has_retention = false;
     map_clear(&b->order_places);
     map_clear(&b->offer_places);

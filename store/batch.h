@@ -84,7 +84,8 @@ struct batch {
         tally_room, event_count, event_room, record_count, record_room, served_count, served_room,
         removed_count, removed_room, ref_count, ref_room, contact_count, contact_room, token_count, token_room,
         skill_count, emergency_count, emergency_room, series_count, series_room, dead_count, dead_room;
-    uint64_t push_cursor; /* the last event that the platform has; 0: as it was */
+    uint64_t push_cursor; /* the last event that the platform has */
+    bool has_push_cursor;
     struct counters counters;
     uint64_t next_ref;
     struct retention retention;

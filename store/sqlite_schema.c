@@ -47,13 +47,13 @@ static const char series_sql[] = "CREATE TABLE series("
                                  ROW_CHECK "PRIMARY KEY(id)) STRICT";
 #undef SERIES_FIELD
 
-#define EVENT_4 "subject INTEGER NOT NULL, minutes INTEGER NOT NULL"
+#define EVENT_4_AFTER ", subject INTEGER NOT NULL, minutes INTEGER NOT NULL"
 static const char events_sql[] =
     "CREATE TABLE events(seq INTEGER PRIMARY KEY, prev INTEGER NOT NULL, at INTEGER NOT NULL, "
     "kind INTEGER NOT NULL, order_id INTEGER NOT NULL, offer INTEGER NOT NULL, "
     "org INTEGER NOT NULL, region INTEGER NOT NULL, county INTEGER NOT NULL, "
     "people INTEGER NOT NULL, state INTEGER NOT NULL, level INTEGER NOT NULL, "
-    "actor TEXT NOT NULL, reason TEXT NOT NULL, " EVENT_4 ") STRICT";
+    "actor TEXT NOT NULL, reason TEXT NOT NULL" EVENT_4_AFTER ") STRICT";
 
 /* Personal data, sealed; the telephone's keyed digest finds an order again. */
 static const char contact_sql[] =
@@ -160,8 +160,8 @@ static int create_without(sqlite3 *db, const char *sql, const char *const *colum
     return sqlite_run(db, older, failure);
 }
 
-static const char *const added_3[] = {ROW_CHECK, ORDER_4, ", " EVENT_4};
-static const char *const added_4[] = {ORDER_4, ", " EVENT_4, RECORD_4, COUNTER_4, recent_4};
+static const char *const added_3[] = {ROW_CHECK, ORDER_4, EVENT_4_AFTER};
+static const char *const added_4[] = {ORDER_4, EVENT_4_AFTER, RECORD_4, COUNTER_4, recent_4};
 
 /* Version 2: a history is followed back from event to event, where version 1 searched the log; and an
  * offer remembers that it was withdrawn because others covered the order. The new columns must stand

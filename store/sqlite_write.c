@@ -313,7 +313,7 @@ static void write_push(struct writer *w, const struct batch *batch)
         }
         run(w, &b);
     }
-    if (batch->push_cursor == 0)
+    if (!batch->has_push_cursor)
         return;
     b = begin(w, PUT_CURSOR);
     put(&b, (int64_t)batch->push_cursor);

@@ -75,8 +75,8 @@ static void derive(enum vault_profile profile, const uint8_t *key, const char *l
     EVP_KDF_free(kdf);
 }
 
-static void mac_of(enum vault_profile profile, const uint8_t key[32], const struct piece *pieces, int count,
-                   uint8_t mac[DIGEST_BYTES])
+static void mac_with(enum vault_profile profile, const uint8_t *key, size_t key_len, const struct piece *pieces,
+                     int count, uint8_t mac[DIGEST_BYTES])
 {
     EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     EVP_MAC_CTX *context = EVP_MAC_CTX_new(hmac);
@@ -84,12 +84,23 @@ static void mac_of(enum vault_profile profile, const uint8_t key[32], const stru
         OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t)profiles[profile].digest, 0),
         OSSL_PARAM_END};
     size_t len = 0;
-    openssl_must(context != NULL && EVP_MAC_init(context, key, 32, parameters) == 1);
+    openssl_must(context != NULL && EVP_MAC_init(context, key, key_len, parameters) == 1);
     for (int i = 0; i < count; i++)
         openssl_must(EVP_MAC_update(context, pieces[i].bytes, pieces[i].len) == 1);
     openssl_must(EVP_MAC_final(context, mac, &len, DIGEST_BYTES) == 1 && len == DIGEST_BYTES);
     EVP_MAC_CTX_free(context);
     EVP_MAC_free(hmac);
+}
+
+static void mac_of(enum vault_profile profile, const uint8_t key[32], const struct piece *pieces, int count,
+                   uint8_t mac[DIGEST_BYTES])
+{
+    mac_with(profile, key, 32, pieces, count, mac);
+}
+
+void vault_hmac(const void *key, size_t key_len, const struct piece *pieces, int count, uint8_t mac[DIGEST_BYTES])
+{
+    mac_with(VAULT_INTERNATIONAL, key, key_len, pieces, count, mac);
 }
 
 static int make_key(const char *path, struct failure *failure)

@@ -50,6 +50,8 @@ struct piece {
 };
 void vault_digest(enum vault_profile profile, const struct piece *pieces, int count,
                   uint8_t digest[DIGEST_BYTES]);
+/* HMAC-SHA256 (RFC 2104) of the pieces, one after the other. */
+void vault_hmac(const void *key, size_t key_len, const struct piece *pieces, int count, uint8_t mac[DIGEST_BYTES]);
 /* SHA-256 of a file, as sha256sum says it. False: it cannot be read. */
 bool vault_digest_file(const char *path, uint8_t digest[DIGEST_BYTES]);
 void vault_random(void *bytes, size_t len);

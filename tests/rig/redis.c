@@ -322,7 +322,7 @@ static void run(struct redis_link *link, const struct words *w)
     else if (strcmp(name, "XACK") == 0)
         run_acknowledge(link, w);
     else
-        must(!"a command that this Redis does not know");
+        must(false); /* a command that this Redis does not know */
 }
 
 /* Links. */

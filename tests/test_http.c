@@ -307,7 +307,7 @@ static void asks_for_what_is_measured(const char *path, const char *metrics)
 
 START_TEST(operators_read_metrics_and_health)
 {
-    struct daemon d = start("");
+    struct daemon d = daemon_start((const char *const[]){"--listen", "http:127.0.0.1:0", "--open-roles", "", "--push-url", "http://127.0.0.1:9/", NULL});
     char operator[120], platform[120];
     add_token(&d, "{\"token_id\":\"ops\",\"roles\":\"operator\"}", operator);
     add_token(&d, "{\"token_id\":\"platform\",\"roles\":\"platform\"}", platform);

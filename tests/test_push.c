@@ -34,7 +34,7 @@ static void platform_up(struct platform *p)
     p->pid = fork();
     if (p->pid == 0) {
         dup2(pipes[1], 1);
-        execl("/usr/bin/python3", "python3", "tests/platform.py", port, p->log, p->mode, p->secret, p->cert, p->key, NULL);
+        execl("/usr/bin/python3", "python3", "tests/receiver.py", port, p->log, p->mode, p->secret, p->cert, p->key, NULL);
         _exit(127);
     }
     close(pipes[1]);

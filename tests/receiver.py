@@ -1,4 +1,4 @@
-"""A platform that takes events, as tests want it to behave: platform.py PORT LOG MODE SECRET [CERT KEY]
+"""A platform that takes events, as tests want it to behave: receiver.py PORT LOG MODE SECRET [CERT KEY]
 
 Serves POST /events on 127.0.0.1:PORT (0: any; the port is printed). What the file MODE says decides each
 answer: ok, fail (503), stall (no answer for a minute), forbidden (401), refuse:KIND (422 for a request with

@@ -258,7 +258,7 @@ struct command {
     const char *actor;  /* who asks; borrowed for the step */
     const char *reason; /* a coded word or NULL; borrowed */
     uint64_t order, org, offer; /* whom it is about */
-    bool is_check; /* place and org_put: only say whether it would be refused */
+    bool is_check; /* place, org_put, series_put, record_add: only say whether it would be refused */
     union {
         struct rules rules;
         int32_t offset_min;

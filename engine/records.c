@@ -199,6 +199,11 @@ static struct refusal add(struct engine *e, const struct command *c, int64_t now
             ledger_add(&e->ledger, stored->volunteer, stored->day, stored->minutes);
         return refusal;
     }
+    if (c->is_check) {
+        if (is_correction)
+            ledger_add(&e->ledger, stored->volunteer, stored->day, stored->minutes);
+        return REFUSED_NOT;
+    }
     if (is_correction) {
         struct record_row old = *stored;
         old.state = RECORD_REVOKED;

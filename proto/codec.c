@@ -247,6 +247,44 @@ void pack_key_bool(struct pack *pack, const char *key, bool truth)
     pack_bool(pack, truth);
 }
 
+void pack_node(struct pack *pack, const struct node *node)
+{
+    switch (node->kind) {
+    case NODE_BOOL:
+        pack_bool(pack, node->u.truth);
+        return;
+    case NODE_INT:
+        pack_int(pack, node->u.number);
+        return;
+    case NODE_REAL:
+        pack_real(pack, node->u.real);
+        return;
+    case NODE_TEXT:
+    case NODE_BYTES:
+        pack_text_n(pack, node->u.text, node->count);
+        return;
+    case NODE_LIST:
+        pack_list(pack);
+        for (uint32_t i = 0; i < node->count; i++)
+            pack_node(pack, &node->u.items[i]);
+        pack_close(pack);
+        return;
+    case NODE_MAP:
+        pack_map(pack);
+        for (uint32_t i = 0; i < node->count; i++) {
+            pack->open[pack->depth - 1].count++; /* as pack_key() does */
+            pack_node(pack, &node->u.pairs[i].key);
+            pack_node(pack, &node->u.pairs[i].value);
+        }
+        pack_close(pack);
+        return;
+    case NODE_NIL:
+    default:
+        pack_nil(pack);
+        return;
+    }
+}
+
 void pack_key_real(struct pack *pack, const char *key, double real)
 {
     pack_key(pack, key);

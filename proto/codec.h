@@ -54,6 +54,7 @@ void pack_real(struct pack *pack, double real);
 void pack_text(struct pack *pack, const char *text);
 void pack_text_n(struct pack *pack, const char *text, size_t len);
 void pack_raw(struct pack *pack, const void *bytes, size_t len); /* one encoded value */
+void pack_node(struct pack *pack, const struct node *node); /* whatever was decoded */
 void pack_map(struct pack *pack);
 void pack_list(struct pack *pack);
 void pack_close(struct pack *pack); /* the map or list opened last */

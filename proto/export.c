@@ -24,10 +24,10 @@ static const struct kind {
     bool has_times, has_after;
 } kinds[] = {
     {"orgs", "org.list", "org name region county lat lon reach_m capacity skills certified schedule type registered insured youth suspended on regions", "org", false, false},
-    {"orders", "order.list", "order external_id state level mode region county category skills priority groups placed_at starts_at ends_at start_at minutes headcount covered declines stars", "order", true, false},
-    {"records", "record.list", "record order offer org volunteer at minutes", "record", true, false},
+    {"orders", "order.list", "order external_id state level mode region county category skills priority groups remote risk proxy people_min max_distance_m person series placed_at starts_at ends_at start_at minutes headcount covered declines stars", "order", true, false},
+    {"records", "record.list", "record record_state volunteer minutes date at order offer org region source external_id", "record", true, false},
     {"summary", "stats.summary", "state category priority orders headcount", NULL, true, false},
-    {"events", "event.read", "seq at kind order offer org region county people state level actor reason", "seq", true, true},
+    {"events", "event.read", "seq at kind order offer org region county people minutes subject state level actor reason", "seq", true, true},
 };
 
 struct written {

@@ -92,7 +92,7 @@ static const struct verb verbs[] = {
     {"orgs", "org.list", {NULL}, "org name region reach_m capacity skills schedule on", "organisations [--region --skills]", NULL},
     {"org show", "org.get", {"org"}, NULL, "one organisation", NULL},
     {"org duty", "org.duty", {"org", "on"}, NULL, "on duty or off: true or false", NULL},
-    {"import", NULL, {NULL}, NULL, "import orgs|orders FILE.csv [--all-or-nothing]", run_import},
+    {"import", NULL, {NULL}, NULL, "import orgs|orders|records FILE.csv|FILE.ndjson [--all-or-nothing] [--source ISSUER]", run_import},
     {"export", NULL, {NULL}, NULL, "export orgs|orders|records|summary|events|all DIRECTORY [--csv --since --until --after]: files, with a manifest", run_export},
     {"watch", NULL, {NULL}, NULL, "events as they happen [--after --region --order --org --kind]", run_watch},
     {"stats", "stats.summary", {NULL}, "state category priority orders headcount", "orders counted [--region --since --until]", NULL},
@@ -475,17 +475,25 @@ static int run_watch(const char *server, int argc, char **argv, bool is_json)
 
 static int run_import(const char *server, int argc, char **argv, bool is_json)
 {
-    bool is_atomic = argc == 3 && strcmp(argv[2], "--all-or-nothing") == 0;
-    bool is_orgs = argc >= 2 && strcmp(argv[0], "orgs") == 0;
+    struct import_options options = {.kind = argc > 0 ? argv[0] : "", .path = argc > 1 ? argv[1] : ""};
+    bool is_good = argc >= 2;
     (void)is_json;
-    if ((argc != 2 && !is_atomic) || (!is_orgs && strcmp(argv[0], "orders") != 0)) {
-        fputs("usage: paidan import orgs|orders FILE.csv [--all-or-nothing]\n", stderr);
+    for (int i = 2; is_good && i < argc; i++) {
+        if (strcmp(argv[i], "--all-or-nothing") == 0)
+            options.is_atomic = true;
+        else if (strcmp(argv[i], "--source") == 0 && i + 1 < argc)
+            options.source = argv[++i];
+        else
+            is_good = false;
+    }
+    if (!is_good) {
+        fputs("usage: paidan import orgs|orders|records FILE.csv|FILE.ndjson [--all-or-nothing] [--source ISSUER]\n", stderr);
         return EX_USAGE;
     }
     struct client *client = cli_open(server);
     if (client == NULL)
         return EX_UNAVAILABLE;
-    int rc = import_file(client, is_orgs, argv[1], is_atomic);
+    int rc = import_run(client, &options);
     client_close(client);
     return rc;
 }

@@ -149,14 +149,20 @@ static uint64_t hash_text(uint64_t hash, const char *text)
     return hash;
 }
 
+struct carried_record {
+    struct record_row row;
+    bool is_check;
+};
+
 static bool run_add(struct call *call, struct pack *out)
 {
     const struct args *a = &call->args;
-    struct record_row *row = NULL;
     (void)out;
     if (!codes_has_issuer(turn_codes(call->turn), a->text[P_SOURCE]))
         return error_set(&call->error, REFUSAL_BAD_VALUE, "source", "code.list issuers has those that are known");
-    call->carried = row = must_alloc(1, sizeof *row);
+    struct carried_record *carried = call->carried = must_alloc(1, sizeof *carried);
+    struct record_row *row = &carried->row;
+    carried->is_check = arg_number(a, P_DRY_RUN, 0) != 0;
     row->volunteer = (uint64_t)a->number[P_VOLUNTEER];
     row->minutes = (uint32_t)a->number[P_MINUTES];
     row->day = (int32_t)a->number[P_DATE];
@@ -173,11 +179,18 @@ static bool run_add(struct call *call, struct pack *out)
 
 static void add(struct call *call, const struct query *q, struct pack *out)
 {
-    struct command c = {.op = OP_RECORD_ADD};
-    c.u.record.fresh = call->carried;
+    struct carried_record *carried = call->carried;
+    struct command c = {.op = OP_RECORD_ADD, .is_check = carried->is_check};
+    c.u.record.fresh = &carried->row;
     c.u.record.stored = q->record_count != 0 ? q->records : NULL;
     if (!call_step(call, &c))
         return;
+    if (c.is_check) {
+        pack_map(out);
+        pack_key_bool(out, "dry_run", true);
+        pack_close(out);
+        return;
+    }
     const struct record_row *held = engine_held_record(call->engine, call->outcome.id);
     pack_record_state(out, call->outcome.id, held != NULL ? held->state : RECORD_CERTIFIED);
 }
@@ -284,7 +297,7 @@ const struct method record_methods[] = {
     {"record.list", ROLE_EVERY & ~ROLE_OPERATOR, "Service records by number; those that wait for a review with `record_state`.", "{items: [{record, record_state, volunteer, minutes, date, order, offer, org, …}], next}", METHOD_READER, 0, {P_ORG, P_ORDER, P_OFFER, P_VOLUNTEER, P_RECORD_STATE, P_SINCE, P_UNTIL, P_AFTER, P_LIMIT}, run_list, NULL, got_records},
     {"record.review", ROLE_DISPATCHER, "Say whether minutes that wait count: beyond `day_minutes` of a volunteer's day, or late ones, a dispatcher; beyond `day_minutes_reviewed` a supervisor.", RECORD_ANSWER, METHOD_WRITE, 2, {P_RECORD, P_GRANT, P_REASON, P_REF}, run_review, encode_review, NULL},
     {"record.revoke", ROLE_SUPERVISOR, "Certified minutes count no longer. Saying it twice is the same as once.", RECORD_ANSWER, METHOD_WRITE | METHOD_READER | METHOD_LATER, 2, {P_RECORD, P_REASON}, run_revoke, encode_packed, revoke},
-    {"record.add", ROLE_PLATFORM, "Minutes that another issuer certified, by its own number: the same again is the same as once, and a corrected one takes the place of what stood here.", RECORD_ANSWER, METHOD_WRITE | METHOD_READER | METHOD_LATER, 5, {P_SOURCE, P_EXTERNAL_ID, P_VOLUNTEER, P_MINUTES, P_DATE, P_ORG, P_REGION}, run_add, encode_packed, add},
+    {"record.add", ROLE_PLATFORM, "Minutes that another issuer certified, by its own number: the same again is the same as once, and a corrected one takes the place of what stood here.", RECORD_ANSWER, METHOD_WRITE | METHOD_READER | METHOD_LATER, 5, {P_SOURCE, P_EXTERNAL_ID, P_VOLUNTEER, P_MINUTES, P_DATE, P_ORG, P_REGION, P_DRY_RUN}, run_add, encode_packed, add},
     {"volunteer.get", ROLE_PLATFORM | ROLE_SUPERVISOR | ROLE_AUDITOR, "What a volunteer has served, by state, category and source, and the star that it comes to.", "{volunteer, minutes, review_minutes, revoked_minutes, star, next_star, next_star_minutes, items, next}", METHOD_READER, 1, {P_VOLUNTEER, P_FIRST_DATE, P_LAST_DATE}, run_volunteer, NULL, got_volunteer},
     {"certificate.issue", ROLE_PLATFORM | ROLE_SUPERVISOR, "The figures of a certificate of service, put down as an event whose number is the certificate's.", "{certificate, issued_at, issuer, volunteer, minutes, items, next}", METHOD_WRITE | METHOD_READER | METHOD_LATER, 1, {P_VOLUNTEER, P_FIRST_DATE, P_LAST_DATE}, run_volunteer, encode_packed, issue},
 };

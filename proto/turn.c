@@ -142,7 +142,8 @@ static bool gate(struct turn *t, struct call *call, const struct node *method_na
 /* Runs a call; true when it has an answer to be encoded when the turn ends. */
 static bool run(struct turn *t, struct call *call)
 {
-    bool has_ref = arg_has(&call->args, P_REF);
+    /* What is only tried out does nothing, so there is nothing to remember. */
+    bool has_ref = arg_has(&call->args, P_REF) && arg_number(&call->args, P_DRY_RUN, 0) == 0;
     if (has_ref) {
         call->ref_id = refs_find(&t->refs, call->session->who.principal, call->args.text[P_REF]);
         if (call->ref_id != 0) {

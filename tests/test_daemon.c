@@ -692,6 +692,79 @@ START_TEST(top_and_doctor_say_how_it_is)
 }
 END_TEST
 
+/* What one city exports another takes in: organisations as they are, open orders once, hours as an
+ * issuer's; twice is once. */
+START_TEST(what_is_exported_is_imported)
+{
+    struct daemon d = daemon_start(NULL);
+    char texts[2][2000];
+    char said[20000];
+    char command[400];
+    daemon_number(&d, "org.put", "{\"id\":7,\"region\":441302001001,\"lat\":23.0861,\"lon\":114.4132,\"skills\":[\"legal_aid\"],\"certified\":[\"legal_aid\"],"
+                                 "\"capacity\":5,\"name\":\"七队\",\"schedule\":\"mon-fri 09:00-12:00\",\"regions\":[441302]}", "org");
+    daemon_number(&d, "org.put", "{\"id\":8,\"lat\":23.0861,\"lon\":114.4132,\"skills\":[\"haircut\"],\"name\":\"八队\"}", "org");
+    daemon_call(&d, "org.duty", "{\"org\":8,\"on\":false}");
+    place(&d, "one", "");
+    int64_t over = place(&d, "two", "");
+    snprintf(command, sizeof command, "{\"order\":%lld}", (long long)over);
+    daemon_call(&d, "order.cancel", command);
+    daemon_call(&d, "record.add", "{\"source\":\"macao\",\"external_id\":\"M\",\"volunteer\":5,\"minutes\":90,\"date\":\"2026-01-05\"}");
+    for (int csv = 0; csv < 2; csv++) {
+        struct daemon other = daemon_start(NULL);
+        snprintf(command, sizeof command, "export all %s/%d%s", d.directory, csv, csv != 0 ? " --csv" : "");
+        ck_assert_int_eq(cli(&d, command, said, sizeof said), 0);
+        const char *const kinds[] = {"orgs", "orders", "records"};
+        for (int i = 0; i < 3; i++) {
+            snprintf(command, sizeof command, "import %s %s/%d/%s.%s%s", kinds[i], d.directory, csv, kinds[i],
+                     csv != 0 ? "csv" : "ndjson", i != 2 ? " --all-or-nothing" : "");
+            ck_assert_msg(cli(&other, command, said, sizeof said) == 0, "%s: %s", command, said);
+            ck_assert_msg(strstr(said, i == 0 ? "2 rows imported" : "1 rows imported") != NULL, "%s: %s", command, said);
+        }
+        snprintf(command, sizeof command, "import orders %s/%d/orders.%s", d.directory, csv, csv != 0 ? "csv" : "ndjson");
+        ck_assert_int_eq(cli(&other, command, said, sizeof said), 0); /* twice is once */
+        for (int i = 0; i < 2; i++)
+            ck_assert_int_eq(cli(i == 0 ? &d : &other, "--json call org.get '{\"org\":7}'", texts[i], sizeof texts[i]), 0);
+        ck_assert_str_eq(texts[0], texts[1]);
+        ck_assert(!node_get(daemon_call(&other, "org.get", "{\"org\":8}"), "on")->u.truth);
+        ck_assert_int_eq(daemon_number(&other, "stats.summary", "{}", "orders"), 1);
+        ck_assert_int_eq(daemon_number(&other, "volunteer.get", "{\"volunteer\":5}", "minutes"), 90);
+        daemon_end(&other);
+    }
+    daemon_end(&d);
+}
+END_TEST
+
+START_TEST(wrong_lines_of_ndjson_are_named)
+{
+    struct daemon d = daemon_start(NULL);
+    char said[20000];
+    char path[100];
+    char arguments[300];
+    snprintf(path, sizeof path, "%s/orgs.ndjson", d.directory);
+    write_file(path, "{\"id\":1,\"lat\":23.08,\"lon\":114.41,\"skills\":[\"legal_aid\"],\"name\":\"甲\"}\n\n{\"id\":2,\"lat\":99,\"lon\":114.41,\"skills\":[\"legal_aid\"]}\n"
+                     "{\"id\":3,\n[1]\n{\"id\":4,\"lat\":23,\"lon\":114,\"skills\":[],\"colour\":\"red\"}\n{\"lat\":23,\"lon\":114,\"skills\":[\"legal_aid\"]}\n");
+    snprintf(arguments, sizeof arguments, "import orgs %s", path);
+    ck_assert_int_eq(cli(&d, arguments, said, sizeof said), EX_DATAERR);
+    static const char *const wanted[] = {"orgs.ndjson:3: out_of_range: ", "lat must be -90 to 90", "此项超出允许范围", "orgs.ndjson:4: bad_request: ",
+                                         "orgs.ndjson:5: bad_request: ", "orgs.ndjson:6: unknown_field: unknown field: colour",
+                                         "orgs.ndjson:7: missing_field: ", "1 rows imported, 5 refused"};
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+        ck_assert_msg(strstr(said, wanted[i]) != NULL, "%s not in: %s", wanted[i], said);
+    snprintf(path, sizeof path, "%s/records.csv", d.directory);
+    write_file(path, "record,volunteer,minutes,date\n12,5,60,2026-01-05\n");
+    snprintf(arguments, sizeof arguments, "import records %s", path);
+    ck_assert_int_eq(cli(&d, arguments, said, sizeof said), EX_DATAERR);
+    ck_assert_ptr_nonnull(strstr(said, "records.csv:2: missing_field: "));
+    snprintf(arguments, sizeof arguments, "import records %s --source other_city", path);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(cli(&d, arguments, said, sizeof said), 0);
+    ck_assert_int_eq(daemon_number(&d, "volunteer.get", "{\"volunteer\":5}", "minutes"), 60);
+    ck_assert_int_eq(cli(&d, "import people x.csv", said, sizeof said), EX_USAGE);
+    ck_assert_int_eq(cli(&d, "import orgs /no/such.ndjson", said, sizeof said), EX_NOINPUT);
+    daemon_end(&d);
+}
+END_TEST
+
 START_TEST(what_is_exported_is_counted_and_digested)
 {
     struct daemon d = daemon_start(NULL);
@@ -748,6 +821,8 @@ Suite *suite_daemon(void)
     tcase_add_test(t, the_command_line_carries_an_order_to_its_end);
     tcase_add_test(t, files_are_imported_or_their_lines_are_named);
     tcase_add_test(t, top_and_doctor_say_how_it_is);
+    tcase_add_test(t, what_is_exported_is_imported);
+    tcase_add_test(t, wrong_lines_of_ndjson_are_named);
     tcase_add_test(t, what_is_exported_is_counted_and_digested);
     tcase_add_test(t, the_protocol_page_is_fresh);
     suite_add_tcase(s, t);

@@ -1,11 +1,13 @@
 #include "codes.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
+#include "engine/pool.h"
 #include "params.h"
 #include "table.h"
 
@@ -201,6 +203,24 @@ static int pack_table_row(void *context, const struct table_row *row, struct fai
     return 0;
 }
 
+static void pack_words(const struct wordlist *list, struct pack *out);
+
+/* Who keeps the tables for itself asks for them again when the version is another. */
+static void make_version(struct code_tables *tables)
+{
+    uint64_t digest = 1;
+    struct pack words = {.bytes = NULL};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        pack_words(lists[i].words, &words);
+    for (size_t i = 0; i < words.len; i++)
+        digest = hash64(digest ^ words.bytes[i]);
+    for (size_t f = 0; f < CODE_FILES; f++)
+        for (size_t i = 0; i < tables->files[f].len; i++)
+            digest = hash64(digest ^ tables->files[f].bytes[i]);
+    pack_fini(&words);
+    snprintf(tables->version, sizeof tables->version, "%016" PRIx64, digest);
+}
+
 void codes_read_files(struct code_tables *tables, const char *directory)
 {
     tables->star_count = tables->issuer_count = 0;
@@ -215,6 +235,7 @@ void codes_read_files(struct code_tables *tables, const char *directory)
         table_read(path, &format, pack_table_row, &p, &failure); /* no file: an empty list */
         pack_close(p.out);
     }
+    make_version(tables);
 }
 
 void codes_fini(struct code_tables *tables)
@@ -272,6 +293,7 @@ bool codes_pack(const struct code_tables *tables, const char *list, struct pack 
     }
     pack_key(out, "next");
     pack_nil(out);
+    pack_key_text(out, "version", tables != NULL ? tables->version : "");
     pack_close(out);
     return is_found;
 }

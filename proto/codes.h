@@ -24,6 +24,7 @@ struct code_tables {
     } stars[STAR_COUNT_MAX]; /* rising */
     char issuers[ISSUER_COUNT_MAX][WORD_BYTES_MAX + 1];
     uint32_t star_count, issuer_count;
+    char version[17]; /* of all lists together: another when a word or a label is another */
 };
 void codes_read_files(struct code_tables *tables, const char *directory);
 void codes_fini(struct code_tables *tables);

@@ -35,6 +35,8 @@ static bool run_info(struct call *call, struct pack *out)
     pack_key_text(out, "version", PAIDAN_VERSION);
     pack_key_uint(out, "protocol", 1);
     pack_key_uint(out, "schema", SCHEMA_VERSION);
+    if (turn_codes(call->turn) != NULL)
+        pack_key_text(out, "codes", turn_codes(call->turn)->version);
     pack_key_int(out, "now", call->now);
     pack_key_bool(out, "draining", turn_is_draining(call->turn));
     pack_close(out);
@@ -154,11 +156,11 @@ static bool run_codes(struct call *call, struct pack *out)
 
 const struct method server_methods[] = {
     {"session.hello", ROLE_ANYONE, "Say who calls, with a token; `client` tells desks apart.", "{server, version, protocol, principal, roles, region, org}", 0, 0, {P_TOKEN, P_CLIENT, P_PROTOCOL}, run_hello, NULL, NULL},
-    {"server.info", ROLE_ANYONE, "Which server this is.", "{server, version, protocol, schema, now, draining}", 0, 0, {P_NONE}, run_info, NULL, NULL},
+    {"server.info", ROLE_ANYONE, "Which server this is.", "{server, version, protocol, schema, codes, now, draining}: `codes` is the version of all code tables", 0, 0, {P_NONE}, run_info, NULL, NULL},
     {"server.methods", ROLE_EVERY, "This table.", "{items: [{name, role, text, answer, write, params}], next}", 0, 0, {P_NONE}, run_methods, NULL, NULL},
     {"server.stats", ROLE_OPERATOR, "Counts, sizes, and how the live queues are.", "{orders_open, …, live}", 0, 0, {P_DIGEST}, run_stats, NULL, NULL},
     {"server.backup", ROLE_OPERATOR, "Copy the database to a new file on the service's host, while it runs.", "{path}", METHOD_READER | METHOD_NEW, 1, {P_PATH}, run_backup, NULL, got_backup},
     {"server.reload", ROLE_OPERATOR, "Read the configuration and the tables again, as SIGHUP does.", "{reloading}", 0, 0, {P_NONE}, run_reload, NULL, NULL},
-    {"code.list", ROLE_ANYONE, "The closed lists and code tables, with Chinese and English labels.", "{items: […], next}", 0, 0, {P_LIST}, run_codes, NULL, NULL},
+    {"code.list", ROLE_ANYONE, "The closed lists and code tables, with Chinese and English labels.", "{items: […], next, version}", 0, 0, {P_LIST}, run_codes, NULL, NULL},
 };
 const int server_method_count = (int)ARRAY_LEN(server_methods);

@@ -333,21 +333,36 @@ void http_turn_ended(struct server *s)
 }
 
 /* Proxies and browsers take silence for a dead line; and a line that is dead is found out by writing. */
-void gateway_sweep(struct http *h, int64_t now)
+static void end_stream(struct http_call *call)
 {
-    for (struct http_call *call = h->calls; call != NULL; call = call->next)
-        if (call->is_streaming && !call->is_done && now - call->told_at > HEARTBEAT_MS)
-            send_chunk(call, ":\n\n", 3);
+    evhttp_send_reply_end(call->req);
+    finish(call);
 }
 
-void gateway_end(struct http *h)
+/* Whether the token that a stream was opened with has been revoked or has run out since. */
+static bool is_shut_out(const struct http_call *call, int64_t now)
+{
+    const struct identity *who = &call->session->who;
+    return who->roles == 0 || (who->expires_at != 0 && who->expires_at <= now);
+}
+
+void gateway_sweep(struct http *h, int64_t now)
 {
     for (struct http_call *call = h->calls; call != NULL; call = call->next) {
         if (!call->is_streaming || call->is_done)
             continue;
-        evhttp_send_reply_end(call->req);
-        finish(call);
+        if (is_shut_out(call, server_now(h->server)))
+            end_stream(call);
+        else if (now - call->told_at > HEARTBEAT_MS)
+            send_chunk(call, ":\n\n", 3);
     }
+}
+
+void gateway_end(struct http *h)
+{
+    for (struct http_call *call = h->calls; call != NULL; call = call->next)
+        if (call->is_streaming && !call->is_done)
+            end_stream(call);
 }
 
 /* Routes. */

@@ -270,6 +270,20 @@ START_TEST(events_are_told_and_go_on_where_they_broke_off)
     ck_assert_ptr_null(strstr(text, "event: placed"));
     free(text);
     close(fd);
+    fd = follow(&d, "?after=0", NULL, org); /* a revoked token's stream ends, and a browser's next try is refused */
+    text = read_until(fd, "\r\n\r\n");
+    ck_assert_ptr_nonnull(strstr(text, " 200 "));
+    free(text);
+    daemon_call(&d, "token.revoke", "{\"token_id\":\"team\"}");
+    text = read_until(fd, "\r\n0\r\n\r\n");
+    ck_assert_ptr_nonnull(strstr(text, "0\r\n\r\n"));
+    free(text);
+    close(fd);
+    fd = follow(&d, "", NULL, org);
+    text = read_until(fd, "unauthenticated");
+    ck_assert_ptr_nonnull(strstr(text, " 401 "));
+    free(text);
+    close(fd);
     fd = follow(&d, "", NULL, "team.wrong");
     text = read_until(fd, "unauthenticated");
     ck_assert_ptr_nonnull(strstr(text, " 401 "));

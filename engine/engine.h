@@ -360,6 +360,13 @@ struct event {
     char reason[WORD_BYTES_MAX + 1];
 };
 
+/* Emergencies are told wherever one listens: whoever is below such a region is in it, and the list of them
+ * is open to all. */
+static inline bool event_is_for_all(const struct event *event)
+{
+    return event->kind == EVENT_EMERGENCY_OPENED || event->kind == EVENT_EMERGENCY_CLOSED;
+}
+
 struct served_pair {
     uint64_t person, org;
 };

@@ -20,6 +20,9 @@ BUNDLE(map, "proto/console/map.js")
 BUNDLE(desk, "proto/console/desk.js")
 BUNDLE(team, "proto/console/team.js")
 BUNDLE(board, "proto/console/board.js")
+BUNDLE(place, "proto/console/place.js")
+BUNDLE(forms, "proto/console/forms.js")
+BUNDLE(chart, "/usr/share/javascript/chart.js/chart.min.js")
 BUNDLE(leaflet, "/usr/share/javascript/leaflet/leaflet.min.js")
 BUNDLE(leaflet_style, "/usr/share/javascript/leaflet/leaflet.css")
 BUNDLE(counties, "conf/huizhou/counties.geojson")
@@ -43,6 +46,9 @@ const struct console_file *console_file(const char *path)
         {"/desk.js", SCRIPT, console_desk, console_desk_end},
         {"/team.js", SCRIPT, console_team, console_team_end},
         {"/board.js", SCRIPT, console_board, console_board_end},
+        {"/place.js", SCRIPT, console_place, console_place_end},
+        {"/forms.js", SCRIPT, console_forms, console_forms_end},
+        {"/chart.js", SCRIPT, console_chart, console_chart_end},
         {"/leaflet.js", SCRIPT, console_leaflet, console_leaflet_end},
         {"/leaflet.css", STYLE, console_leaflet_style, console_leaflet_style_end},
         {"/counties.geojson", "application/geo+json", console_counties, console_counties_end},

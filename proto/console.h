@@ -14,6 +14,6 @@ struct console_file {
 const struct console_file *console_file(const char *path);
 
 /* Everything comes from the daemon itself; map tiles, where they are configured, as images. */
-#define CONSOLE_POLICY "default-src 'self'; img-src 'self' data: https:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+#define CONSOLE_POLICY "default-src 'self'; img-src 'self' data: %s; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 #endif

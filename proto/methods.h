@@ -7,10 +7,10 @@
 
 extern const struct method order_methods[], match_methods[], offer_methods[], org_methods[],
     read_methods[], server_methods[], token_methods[], record_methods[], series_methods[],
-    public_methods[], push_methods[];
+    public_methods[], push_methods[], map_methods[];
 extern const int order_method_count, match_method_count, offer_method_count, org_method_count,
     read_method_count, server_method_count, token_method_count, record_method_count,
-    series_method_count, public_method_count, push_method_count;
+    series_method_count, public_method_count, push_method_count, map_method_count;
 
 /* The order as it is asked for, from the parameters. */
 void request_from_args(const struct call *call, struct order_request *request);

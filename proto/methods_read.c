@@ -316,104 +316,6 @@ static bool run_regions(struct call *call, struct pack *out)
     return true;
 }
 
-/* Counts of supply and demand by cell, in slices; cells of fewer than five orders show no number. */
-
-enum { CELLS_MAX = 4096, CELL_SMALL = 5, CELL_SLICE = 5000 };
-
-struct counting {
-    int64_t width;
-    uint32_t slot, count;
-    bool has_orgs; /* the organisations are counted, the orders come now */
-    struct cell {
-        int64_t lat, lon; /* in widths */
-        uint32_t orgs, orders;
-    } cells[CELLS_MAX];
-    uint16_t places[CELLS_MAX * 2]; /* open addressing: 1 + the cell's number */
-};
-
-static int64_t cell_of(int64_t e7, int64_t width)
-{
-    return e7 >= 0 ? e7 / width : -((width - 1 - e7) / width);
-}
-
-/* The cell of a point; NULL when there are too many. */
-static struct cell *find_cell(struct counting *c, int32_t lat, int32_t lon)
-{
-    int64_t at_lat = cell_of(lat, c->width);
-    int64_t at_lon = cell_of(lon, c->width);
-    uint64_t i = hash64((uint64_t)at_lat << 32 ^ (uint64_t)at_lon) % ARRAY_LEN(c->places);
-    for (; c->places[i] != 0; i = (i + 1) % ARRAY_LEN(c->places)) {
-        struct cell *cell = &c->cells[c->places[i] - 1];
-        if (cell->lat == at_lat && cell->lon == at_lon)
-            return cell;
-    }
-    if (c->count == CELLS_MAX)
-        return NULL;
-    c->cells[c->count] = (struct cell){.lat = at_lat, .lon = at_lon};
-    c->places[i] = (uint16_t)(c->count + 1);
-    return &c->cells[c->count++];
-}
-
-/* Counts one organisation or order; false after the last order. */
-static bool count_one(struct call *call, struct counting *c)
-{
-    const struct org *org = c->has_orgs ? NULL : engine_next_org(call->engine, &c->slot);
-    if (!c->has_orgs && org == NULL) {
-        c->has_orgs = true;
-        c->slot = SLOT_NONE;
-    }
-    const struct order *o = org == NULL ? engine_next_order(call->engine, &c->slot) : NULL;
-    if (org == NULL && o == NULL)
-        return false;
-    if ((o != NULL && o->is_remote) || !access_sees(call, org != NULL ? org->region : o->region))
-        return true;
-    struct cell *cell = find_cell(c, org != NULL ? org->lat : o->lat, org != NULL ? org->lon : o->lon);
-    if (cell != NULL) {
-        cell->orgs += org != NULL;
-        cell->orders += o != NULL;
-    }
-    return true;
-}
-
-static bool cells_slice(struct call *call, void *state, struct pack *out)
-{
-    struct counting *c = state;
-    bool has_more = true;
-    for (int i = 0; i < CELL_SLICE && has_more; i++)
-        has_more = count_one(call, c);
-    if (has_more)
-        return false;
-    pack_map(out);
-    pack_key(out, "items");
-    pack_list(out);
-    for (uint32_t i = 0; i < c->count; i++) {
-        pack_map(out);
-        pack_key_degrees(out, "lat", (int32_t)(c->cells[i].lat * c->width + c->width / 2));
-        pack_key_degrees(out, "lon", (int32_t)(c->cells[i].lon * c->width + c->width / 2));
-        pack_key_uint(out, "orgs", c->cells[i].orgs);
-        if (c->cells[i].orders >= CELL_SMALL)
-            pack_key_uint(out, "orders", c->cells[i].orders);
-        else
-            pack_key_bool(out, "few", c->cells[i].orders != 0);
-        pack_close(out);
-    }
-    pack_close(out);
-    pack_next(out, 0);
-    pack_close(out);
-    return true;
-}
-
-static bool run_cells(struct call *call, struct pack *out)
-{
-    struct counting *c = must_alloc(1, sizeof *c);
-    (void)out;
-    c->width = arg_number(&call->args, P_CELL, 500000);
-    c->width = c->width > 10000 ? c->width : 10000;
-    c->slot = SLOT_NONE;
-    turn_add_job(call, c, cells_slice);
-    return true;
-}
-
 #define LIST_ANSWER "{items: […], next}"
 
 const struct method read_methods[] = {
@@ -424,7 +326,6 @@ const struct method read_methods[] = {
     {"event.subscribe", ROLE_PLATFORM | ROLE_DISPATCHER | ROLE_ORG, "Notifications [2, \"event\", [{…}]] from now on, or from `after` on, until the connection ends.", "{subscription}", 0, 0, {P_AFTER, P_REGION, P_BELOW, P_ORDER, P_ORG, P_KIND}, run_subscribe, NULL, NULL},
     {"stats.summary", ROLE_SUPERVISOR | ROLE_AUDITOR, "Orders counted by state, category and priority.", "{items: [{state, category, priority, orders, headcount}], next, orders, states}", METHOD_READER, 0, {P_REGION, P_BELOW, P_SINCE, P_UNTIL}, run_summary, NULL, got_summary},
     {"stats.org", ROLE_SUPERVISOR | ROLE_ORG, "What an organisation has done, its activity index, and why that is what it is.", "{org, name, accept_count, …, activity, activity_parts: [{part, value, weight}], recent: {as_of, asked, …}}", 0, 1, {P_ORG}, run_stats_org, NULL, NULL},
-    {"map.cells", ROLE_SUPERVISOR, "Organisations and open orders by cells of the map; fewer than five orders show as `few`.", "{items: [{lat, lon, orgs, orders|few}], next}", 0, 0, {P_CELL}, run_cells, NULL, NULL},
     {"region.get", ROLE_EVERY, "One region.", "{region, name, level, parent, county, lat, lon, waiting}", 0, 1, {P_REGION}, run_region, NULL, NULL},
     {"region.list", ROLE_EVERY, "The regions right below one, or all.", LIST_ANSWER, 0, 0, {P_REGION, P_AFTER, P_LIMIT}, run_regions, NULL, NULL},
 };

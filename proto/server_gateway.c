@@ -449,15 +449,49 @@ static void get_openapi(struct evhttp_request *req)
     free(text);
 }
 
-static void get_file(struct evhttp_request *req, const char *path)
+/* The one other place that pictures may come from: that of the tiles, without its path. */
+static void origin_of(const char *url, char origin[SETTING_TEXT_BYTES])
+{
+    const char *host = strstr(url, "://");
+    bool is_plain = host != NULL && strcspn(url, " ;,'\"") == strlen(url);
+    size_t len = is_plain ? (size_t)(host + 3 - url) + strcspn(host + 3, "/") : 0;
+    snprintf(origin, SETTING_TEXT_BYTES, "%.*s", (int)len, url);
+}
+
+/* What the console is told of the deployment. */
+static void get_console(struct http *h, struct evhttp_request *req)
+{
+    struct pack pack = {.bytes = NULL};
+    struct arena arena = {.blocks = NULL};
+    char *text = NULL;
+    size_t len = 0;
+    pack_map(&pack);
+    pack_key_text(&pack, "tiles", h->server->settings.map_tiles);
+    pack_key_text(&pack, "attribution", h->server->settings.map_attribution);
+    pack_close(&pack);
+    FILE *out = open_memstream(&text, &len);
+    must(out != NULL);
+    json_print(out, codec_decode(&arena, pack.bytes, pack.len), false);
+    fclose(out);
+    reply(req, 200, "application/json; charset=utf-8", text, len);
+    free(text);
+    arena_fini(&arena);
+    pack_fini(&pack);
+}
+
+static void get_file(struct http *h, struct evhttp_request *req, const char *path)
 {
     const struct console_file *file = console_file(path);
+    char origin[SETTING_TEXT_BYTES];
+    char policy[SETTING_TEXT_BYTES + sizeof CONSOLE_POLICY];
     if (file == NULL) {
         refuse(req, REFUSAL_NOT_FOUND, "path", "see /openapi.json");
         return;
     }
     add_header(req, "Cache-Control", "no-cache");
-    add_header(req, "Content-Security-Policy", CONSOLE_POLICY);
+    origin_of(h->server->settings.map_tiles, origin);
+    snprintf(policy, sizeof policy, CONSOLE_POLICY, origin);
+    add_header(req, "Content-Security-Policy", policy);
     add_header(req, "Referrer-Policy", "no-referrer");
     reply(req, 200, file->type, file->bytes, file->len);
 }
@@ -474,8 +508,10 @@ static void get(struct http *h, struct evhttp_request *req, const char *path)
         get_events(h, req);
     else if (strcmp(path, "/openapi.json") == 0)
         get_openapi(req);
+    else if (strcmp(path, "/console.json") == 0)
+        get_console(h, req);
     else
-        get_file(req, path);
+        get_file(h, req, path);
 }
 
 void gateway_request(struct evhttp_request *req, void *context)

@@ -23,6 +23,8 @@ static bool wants_event(const struct query_filter *f, const struct event *e)
     if ((f->order != 0 && f->order != e->order) || (f->org != 0 && f->org != e->org) ||
         (f->kind >= 0 && f->kind != e->kind))
         return false;
+    if (event_is_for_all(e))
+        return true;
     for (uint32_t i = 0; i < f->region_count; i++)
         if (f->regions[i] == e->region)
             return true;

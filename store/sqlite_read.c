@@ -79,7 +79,7 @@ static uint64_t take_event(struct query *q, sqlite3_stmt *row)
     struct event event;
     row_event(row, &event);
     if ((f->org == 0 || f->org == event.org) && (f->order == 0 || f->order == event.order) &&
-        (f->kind < 0 || f->kind == event.kind) && question_has_region(f, event.region) &&
+        (f->kind < 0 || f->kind == event.kind) && (event_is_for_all(&event) || question_has_region(f, event.region)) &&
         in_time(f, event.at))
         q->events[q->event_count++] = event;
     return event.seq;

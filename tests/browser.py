@@ -135,16 +135,52 @@ def place(d, number, **more):
                   **{"contact": {"name": "王金丝雀", "phone": "13800001111", "address": "东湖一街"}, **more})["order"]
 
 
+def place_by_form(resident):
+    """An order through the form: first wrong, and told so at the field, then right; its number."""
+    resident.press("#send")
+    resident.wait("[data-field=category] .error", "此项必填")
+    Select(resident.wait("[name=category]")).select_by_value("legal_aid")
+    for name, text in (("county", "惠城区"), ("town", "桥东街道")):
+        WebDriverWait(resident.browser, 10).until(lambda b: any(o.text == text for o in Select(b.find_element(By.NAME, name)).options))
+        Select(resident.wait("[name=%s]" % name)).select_by_visible_text(text)
+        time.sleep(0.5)
+    WebDriverWait(resident.browser, 10).until(lambda b: any(o.get_attribute("value") == str(VILLAGE) for o in Select(b.find_element(By.NAME, "region")).options))
+    Select(resident.wait("[name=region]")).select_by_value(str(VILLAGE))
+    for name, text in (("contact.name", "王金丝雀"), ("contact.phone", "13800001111"), ("contact.address", "东湖一街")):
+        resident.wait("[name='%s']" % name).send_keys(text)
+    Select(resident.wait("[name=relation]")).select_by_value("grid_worker")
+    headcount = resident.wait("[name=headcount]")
+    headcount.clear()
+    headcount.send_keys("many")
+    resident.press("#send")
+    resident.wait("[data-field=headcount] .error", "headcount must be")
+    headcount.clear()
+    headcount.send_keys("20000")
+    resident.press("#send")
+    resident.wait("[data-field=headcount] .error", "1 – 10000")
+    resident.picture("form")
+    headcount.clear()
+    headcount.send_keys("1")
+    resident.press("#send")
+    return int(resident.wait("#placed li[data-order]").get_attribute("data-order"))
+
+
 def life(d, browser):
     put_orgs(d)
     tokens = [d.call("token.add", token_id=i, **more)["token"] for i, more in (
-        ("desk", dict(roles="dispatcher", region=VILLAGE)), ("team", dict(roles="org", org=7)), ("board", dict(roles="supervisor", region=4413)))]
-    first = place(d, 1)
-    desk, team, board = (Person(browser, d.page, token, name) for token, name in zip(tokens, ("desk", "team", "board")))
+        ("desk", dict(roles="dispatcher", region=VILLAGE)), ("desk2", dict(roles="dispatcher", region=VILLAGE)), ("team", dict(roles="org", org=7)),
+        ("board", dict(roles="supervisor", region=4413)), ("resident", dict(roles="platform", region=4413)))]
+    desk, other, team, board, resident = (Person(browser, d.page, token, name) for token, name in zip(tokens, ("desk", "desk2", "team", "board", "resident")))
+    first = place_by_form(resident)
     desk.press(".row", "法律援助")
     desk.wait(".candidates li", "桥东法律服务队")
     desk.press("#claim")
     desk.wait(".row small", "token:desk")
+    other.press(".row", "法律援助") # two desks, one order: the second is told whose it is
+    other.press("#claim")
+    other.wait("#toasts .bad", "他人正在处理")
+    other.wait(".row small", "token:desk")
+    desk.here()
     desk.press("#org-7")
     desk.picture("candidates")
     desk.press("#dispatch")
@@ -160,11 +196,22 @@ def life(d, browser):
     team.press("#under-way .begin")
     desk.wait("#order-state", "服务中")
     team.wait("#under-way .volunteer").send_keys("4711")
+    minutes = team.wait("#under-way .minutes")
+    minutes.clear()
+    minutes.send_keys("500") # more than eight hours: they wait for the dispatcher's word
     team.picture("records")
     team.press("#under-way .complete")
     desk.wait("#order-state", "待评单")
-    d.call("order.rate", order=first, stars=5) # the resident's own doing, over the platform
+    desk.press("summary", "待审核时长")
+    desk.wait("#held li", "4711")
+    desk.press("#held .grant")
+    resident.wait("#placed .badge", "待评单") # without loading the page again
+    resident.press("#placed [data-stars='5']")
+    resident.wait("#placed .stars", "★★★★★")
+    resident.picture("rated")
     desk.wait("#order-state", "已归档")
+    assert d.call("volunteer.get", volunteer=4711)["minutes"] == 500
+    assert d.call("order.get", order=first)["stars"] == 5
     second = place(d, 2)
     desk.press(".row", "法律援助")
     desk.wait(".candidates li", "桥东法律服务队")
@@ -178,12 +225,30 @@ def life(d, browser):
     desk.wait(".offers .declined", "桥东法律服务队")
     desk.wait(".ticker li", "没有空余人手")
     desk.picture("declined")
+    d.many([("order.place", dict(ref="far%d" % i, region=441302001003, category="legal_aid", lat=23.0870 + 0.01 * (i % 2), lon=114.4150)) for i in range(10)])
     board.press("nav button", "志愿地图")
     board.wait(".board table th", "已归档")
+    board.wait("#circle", "45 %") # five of eleven are at a team's door; five lie a kilometre away, and one was declined by who is near
+    board.press("#places button", "惠城区")
+    board.wait("#places th", "桥东街道")
+    drawn = "return ['supply-chart', 'spread-chart'].every((id) => { const c = document.getElementById(id); return c.width > 0 && c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v !== 0); })"
+    WebDriverWait(browser, 10).until(lambda b: b.execute_script(drawn))
     board.picture("map")
+    board.press("#emergency button") # nothing filled in: the field says so
+    board.wait("[data-field=until] .error", "此项必填")
+    board.here()
+    browser.execute_script("document.getElementById('field-until').value = '%s'" % time.strftime("%Y-%m-%dT%H:%M", time.localtime(time.time() - 3600)))
+    board.press("#emergency button") # an end that is past
+    board.wait("[data-field=until] .error", "此项超出允许范围")
+    browser.execute_script("document.getElementById('field-until').value = '%s'" % time.strftime("%Y-%m-%dT%H:%M", time.localtime(time.time() + 7200)))
+    board.press("#emergency button")
+    board.wait("#emergencies li", "惠城区")
+    desk.wait("#banner", "惠城区")
+    board.press("#emergencies button")
+    board.wait("#emergencies li", "无")
     board.press("#language")
     board.press("nav button", "Volunteer map")
-    board.wait(".board h3", "Demand by category")
+    board.wait(".board h3", "Supply against demand")
     team.here()
     browser.set_window_size(390, 844)
     team.picture("phone")
@@ -192,7 +257,7 @@ def life(d, browser):
     assert d.call("order.get", order=second)["state"] == "ready"
     complained = complaints(browser)
     assert complained == [], complained
-    return "orders=2 windows=3"
+    return "orders=2 windows=5"
 
 
 def queue(d, browser):

@@ -19,7 +19,7 @@ END_TEST
 START_TEST(every_import_is_bundled)
 {
     int imports = 0;
-    static const char *const scripts[] = {"/console.js", "/desk.js", "/team.js", "/board.js", "/map.js", "/parts.js", "/words.js", "/api.js"};
+    static const char *const scripts[] = {"/console.js", "/desk.js", "/team.js", "/board.js", "/map.js", "/parts.js", "/words.js", "/api.js", "/place.js", "/forms.js"};
     for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
         ck_assert_ptr_nonnull(console_file(scripts[i]));
         struct console_file file = *console_file(scripts[i]);

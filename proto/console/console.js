@@ -3,6 +3,7 @@ import { call, hasToken, Refusal, useToken } from './api.js';
 import { openBoard } from './board.js';
 import { openDesk } from './desk.js';
 import { button, make, attempt } from './parts.js';
+import { openPlace } from './place.js';
 import { openTeam } from './team.js';
 import { changeLanguage, language, loadTables, t } from './words.js';
 
@@ -12,6 +13,7 @@ let close = () => {};
 const views = [
   { name: 'desk', open: openDesk, may: (w) => w.has('dispatcher') || w.has('supervisor') },
   { name: 'team', open: openTeam, may: (w) => w.has('org') },
+  { name: 'place', open: openPlace, may: (w) => w.has('platform') || w.has('dispatcher') || w.has('supervisor') },
   { name: 'board', open: openBoard, may: (w) => w.has('supervisor') },
 ];
 
@@ -41,7 +43,7 @@ function ask() {
 async function enter() {
   const answer = await call('session.hello');
   if (!answer.roles) throw new Refusal({ code: 'unauthenticated', message: 'a token is needed', field: 'token' }, 401);
-  const roles = answer.roles === 'all' ? ['dispatcher', 'supervisor', 'org'] : answer.roles.split(/[,|]\s*/);
+  const roles = answer.roles === 'all' ? ['platform', 'dispatcher', 'supervisor', 'org'] : answer.roles.split(/[,|]\s*/);
   const who = { ...answer, has: (role) => roles.includes(role) };
   const open = views.filter((view) => view.may(who) && (view.name !== 'team' || who.org));
   at('who').textContent = who.principal;

@@ -2,6 +2,7 @@
 import { all, call, follow, write } from './api.js';
 import { openMap, showOrder } from './map.js';
 import { attempt, button, longList, make, say, soon } from './parts.js';
+import { rating } from './place.js';
 import { clock, label, metres, remaining, t } from './words.js';
 
 const ROW = 52;
@@ -17,8 +18,11 @@ export async function openDesk(view, who, line) {
   const detail = make('section', { class: 'detail', 'aria-label': t('candidates') }, make('p', { class: 'empty' }, t('choose')));
   const mapNode = make('div', { class: 'map', 'aria-hidden': 'true' });
   const ticker = make('ol', { class: 'ticker', 'aria-label': t('events') });
+  const banner = make('p', { id: 'banner', role: 'alert', class: 'late' });
+  const held = make('ul', { id: 'held' });
+  const heldBox = make('details', { hidden: true }, make('summary', {}, t('held'), ' ', make('b')), held);
   view.replaceChildren(make('div', { class: 'desk' },
-    make('section', { class: 'queue' }, make('h2', {}, t('waiting'), ' ', count), search, list.node, make('p', { class: 'keys' }, t('keys'))),
+    make('section', { class: 'queue' }, banner, make('h2', {}, t('waiting'), ' ', count), heldBox, search, list.node, make('p', { class: 'keys' }, t('keys'))),
     detail, make('aside', {}, mapNode, make('h2', {}, t('events')), ticker)));
   const map = await openMap(mapNode);
 
@@ -114,6 +118,7 @@ export async function openDesk(view, who, line) {
       isOpen ? make('div', { class: 'acts' },
         button(t('claim'), claim, { id: 'claim' }), button(t('release'), release), button(t('dispatch'), dispatch, { id: 'dispatch', class: 'main' }),
         button(t('auto'), engine, { id: 'auto' }), button(t('escalate'), () => act('order.escalate', { reason: 'other' }))) : '',
+      o.state === 'done' ? rating(o.order, openAgain) : '',
       make('h3', {}, t('candidates')),
       state.candidates.length ? make('ol', { class: 'candidates' }, state.candidates.map(drawCandidate)) : make('p', { class: 'empty' }, t('nobody_fits')),
       why ? make('p', { class: 'why' }, `${t('others_why')}: ${why}`) : '',
@@ -152,6 +157,23 @@ export async function openDesk(view, who, line) {
     openCursor();
   }
 
+  // Emergencies of the region, and hours that wait for somebody's word.
+  const heldAre = ['record_held', 'record_certified', 'record_refused'];
+  async function loadSides() {
+    const [open, records, high] = await Promise.all([call('emergency.list'), call('record.list', { record_state: 'review' }), call('record.list', { record_state: 'review_high' })]);
+    banner.textContent = open.items.map((e) => `${t('in_emergency')}: ${e.region_name} ${t('until')} ${clock(e.until)}`).join('；');
+    const items = [...records.items, ...high.items];
+    const review = (record, grant) => async () => {
+      await write('record.review', grant ? { record, grant } : { record, grant, reason: 'wrong_report' });
+      await loadSides();
+    };
+    heldBox.hidden = items.length === 0;
+    heldBox.querySelector('b').textContent = items.length;
+    held.replaceChildren(...items.map((r) => make('li', { 'data-record': r.record }, `${r.date} · ${t('volunteer')} ${r.volunteer} · ${r.minutes} ${t('minutes')} · ${label('record_states', r.record_state)} `,
+      button(t('grant'), review(r.record, true), { class: 'grant' }), button(t('refuse'), review(r.record, false)))));
+  }
+  const loadSidesSoon = soon(() => attempt(loadSides), 300);
+
   const keys = { j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1), '/': () => search.focus(),
     c: () => attempt(claim), d: () => attempt(dispatch), a: () => attempt(engine) };
   function onKey(event) {
@@ -173,6 +195,7 @@ export async function openDesk(view, who, line) {
     while (ticker.children.length > 60) ticker.lastChild.remove();
     if (event.order) changed.add(event.order);
     lookAgain();
+    if (heldAre.includes(event.kind) || event.kind.startsWith('emergency')) loadSidesSoon();
     if (event.order === state.order?.order) openAgain();
   }
 
@@ -180,6 +203,7 @@ export async function openDesk(view, who, line) {
   document.addEventListener('keydown', onKey);
   const timer = setInterval(list.show, 30000);
   await attempt(load);
+  await attempt(loadSides);
   const stop = follow({ region }, tell, (isUp) => { line(isUp); if (isUp) loadSoon(); });
   return () => { stop(); clearInterval(timer); document.removeEventListener('keydown', onKey); map.close(); };
 }

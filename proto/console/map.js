@@ -3,9 +3,12 @@
 import { metres } from './words.js';
 
 export async function openMap(node) {
-  const map = L.map(node, { attributionControl: false, zoomControl: true, preferCanvas: true });
+  const map = L.map(node, { zoomControl: true, preferCanvas: true });
+  const given = await (await fetch('/console.json')).json();
+  if (given.tiles) L.tileLayer(given.tiles, { attribution: given.attribution }).addTo(map);
   const counties = await (await fetch('/counties.geojson')).json();
-  const land = L.geoJSON(counties, { interactive: false, style: { color: '#7a8a99', weight: 1, fillColor: '#eef2ea', fillOpacity: 1 } }).addTo(map);
+  const land = L.geoJSON(counties, { interactive: false, style: { color: '#7a8a99', weight: 1, fillColor: '#eef2ea', fillOpacity: given.tiles ? 0 : 1 } }).addTo(map);
+  map.attributionControl.setPrefix(false);
   map.fitBounds(land.getBounds());
   const observer = new ResizeObserver(() => map.invalidateSize());
   observer.observe(node);

@@ -9,7 +9,8 @@ struct arena {
         struct arena_block *next;
         size_t room, used;
         _Alignas(16) uint8_t bytes[];
-    } *blocks;
+    } *blocks, *spare; /* spare: kept for the next turns */
+    uint32_t spare_count;
 };
 
 void *arena_take(struct arena *arena, size_t bytes); /* zeroed, aligned to 16, never NULL */

@@ -59,6 +59,8 @@ void row_offer(sqlite3_stmt *row, struct offer *offer);
 /* Borrows from the row and from `more`. */
 void row_org(sqlite3_stmt *row, struct org *org, struct org_more *more);
 void row_event(sqlite3_stmt *row, struct event *event);
+#define RECENT_BYTES_MAX 64
+size_t recent_pack(const struct recent *recent, uint8_t bytes[RECENT_BYTES_MAX]); /* for the column that row_org() reads */
 #define RECORD_COLUMNS 13
 void row_record(sqlite3_stmt *row, struct record_row *record);
 void row_series(sqlite3_stmt *row, struct series *series);

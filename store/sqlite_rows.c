@@ -146,6 +146,48 @@ void row_offer(sqlite3_stmt *row, struct offer *f)
 #undef OFFER_FIELD
 }
 
+/* The numbers one after the other, seven bits a byte, the lowest first; zeros at the end are left out. */
+size_t recent_pack(const struct recent *r, uint8_t bytes[RECENT_BYTES_MAX])
+{
+    const uint32_t numbers[] = {
+#define RECENT_FIELD(type, name) (uint32_t)r->name,
+#include "engine/fields.def"
+#undef RECENT_FIELD
+    };
+    _Static_assert(ARRAY_LEN(numbers) * 5 <= RECENT_BYTES_MAX, "five bytes hold 32 bits");
+    size_t count = ARRAY_LEN(numbers);
+    size_t len = 0;
+    while (count != 0 && numbers[count - 1] == 0)
+        count--;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t left = numbers[i];
+        for (; left > 127; left >>= 7)
+            bytes[len++] = (uint8_t)(left | 128);
+        bytes[len++] = (uint8_t)left;
+    }
+    return len;
+}
+
+static uint32_t take_number(const uint8_t *bytes, size_t len, size_t *at)
+{
+    uint32_t number = 0;
+    for (unsigned shift = 0; *at < len && shift < 35; shift += 7) {
+        uint8_t byte = bytes[(*at)++];
+        number |= (uint32_t)(byte & 127) << shift;
+        if (byte < 128)
+            break;
+    }
+    return number;
+}
+
+static void recent_unpack(const uint8_t *bytes, size_t len, struct recent *r)
+{
+    size_t at = 0;
+#define RECENT_FIELD(type, name) r->name = (type)take_number(bytes, len, &at);
+#include "engine/fields.def"
+#undef RECENT_FIELD
+}
+
 void row_org(sqlite3_stmt *row, struct org *org, struct org_more *more)
 {
     int at = 0;
@@ -164,10 +206,9 @@ void row_org(sqlite3_stmt *row, struct org *org, struct org_more *more)
     more->date_count = (uint32_t)((size_t)sqlite3_column_bytes(row, at++) / sizeof *more->dates);
     at += 2; /* row_check, and tallies.org */
 #define TALLY_FIELD(type, name) org->tally.name = (type)sqlite3_column_int64(row, at++);
-#define RECENT_FIELD(type, name) more->recent.name = (type)sqlite3_column_int64(row, at++);
 #include "engine/fields.def"
 #undef TALLY_FIELD
-#undef RECENT_FIELD
+    recent_unpack(sqlite3_column_blob(row, at), (size_t)sqlite3_column_bytes(row, at), &more->recent);
 }
 
 void row_record(sqlite3_stmt *row, struct record_row *r)

@@ -59,12 +59,10 @@ static const char *const statements[STATEMENT_COUNT] = {
                 "?,?,?,?,?,?,?)",
 #undef ORG_FIELD
 #define TALLY_FIELD MARK
-#define RECENT_FIELD MARK
     [PUT_TALLY] = "INSERT OR REPLACE INTO tallies VALUES("
 #include "engine/fields.def"
-                  "?,?)",
+                  "?,?,?)",
 #undef TALLY_FIELD
-#undef RECENT_FIELD
 #define SERIES_FIELD MARK
     [PUT_SERIES] = "INSERT OR REPLACE INTO series VALUES("
 #include "engine/fields.def"
@@ -227,10 +225,10 @@ static void write_tally(struct writer *w, const struct tally_row *row)
     struct binder b = begin(w, PUT_TALLY);
     put(&b, (int64_t)row->org);
 #define TALLY_FIELD(type, name) put(&b, (int64_t)row->tally.name);
-#define RECENT_FIELD(type, name) put(&b, (int64_t)row->recent.name);
 #include "engine/fields.def"
 #undef TALLY_FIELD
-#undef RECENT_FIELD
+    uint8_t recent[RECENT_BYTES_MAX];
+    put_blob(&b, recent, recent_pack(&row->recent, recent));
     run(w, &b);
 }
 

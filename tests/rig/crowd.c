@@ -137,10 +137,66 @@ static void ask_place(struct crowd *c, struct crowd_client *client)
     }
 }
 
+static void pack_record(struct pack *p, uint64_t number, uint64_t volunteer, uint64_t minutes, int64_t day)
+{
+    char text[32];
+    char date[11];
+    snprintf(text, sizeof text, "m%llu", (unsigned long long)number);
+    date_format((int32_t)day, date);
+    pack_key_text(p, "source", "macao");
+    pack_key_text(p, "external_id", text);
+    pack_key_uint(p, "volunteer", volunteer);
+    pack_key_uint(p, "minutes", minutes);
+    pack_key_text(p, "date", date);
+}
+
+/* An issuer's record; now and then with its correction right behind it, whose answer nobody waits for, so
+ * that two changes of the same record are under way at one time. */
+static void ask_record(struct crowd *c, struct crowd_client *client)
+{
+    struct pack *p = begin(c, client, "record.add", false);
+    uint64_t number = 1 + draw(c, 12);
+    uint64_t volunteer = 1 + draw(c, 5);
+    int64_t day = c->service->now / DAY_MS - (int64_t)draw(c, 2);
+    pack_record(p, number, volunteer, 10 + draw(c, 5) * 70, day);
+    intend(client, DEED_RECORD, number);
+    if (draw(c, 2) == 0)
+        return;
+    struct pack twin = {.bytes = NULL};
+    pack_fixed_list(&twin, 4);
+    pack_int(&twin, 0);
+    pack_uint(&twin, 0); /* no request's number */
+    pack_text(&twin, "record.add");
+    pack_fixed_list(&twin, 1);
+    pack_map(&twin);
+    pack_record(&twin, number, volunteer, 15, day);
+    pack_close(&twin);
+    wire_add(&client->to, twin.bytes, twin.len);
+    pack_fini(&twin);
+}
+
+static void ask_series(struct crowd *c, struct crowd_client *client)
+{
+    static const char *const repeats[] = {"mon,wed,fri 09:00-11:00", "daily 20:00-22:00", "sun 08:00-12:00"};
+    struct pack *p = begin(c, client, "series.put", true);
+    char date[11];
+    date_format((int32_t)(c->service->now / DAY_MS) + (int32_t)draw(c, 30), date);
+    pack_key_uint(p, "region", villages[draw(c, 3)]);
+    pack_key_text(p, "category", "legal_aid");
+    pack_key_text(p, "repeat", repeats[draw(c, 3)]);
+    pack_key_text(p, "last_date", date);
+    pack_key_uint(p, "lead_days", 1 + draw(c, 9));
+    intend(client, DEED_SERIES, 0);
+}
+
 static void ask_platform(struct crowd *c, struct crowd_client *client)
 {
-    uint64_t what = draw(c, 20);
-    if (what < 14) {
+    uint64_t what = draw(c, 24);
+    if (what >= 23) {
+        ask_series(c, client);
+    } else if (what >= 20) {
+        ask_record(c, client);
+    } else if (what < 14) {
         ask_place(c, client);
     } else if (what < 17) {
         struct pack *p = begin(c, client, "order.rate", true);
@@ -174,11 +230,36 @@ static void ask_move(struct crowd *c, struct crowd_client *client)
     pack_key_uint(p, "order", any_known(c, client));
 }
 
+/* What a supervisor does: hours, and emergencies. */
+static void ask_supervisor(struct crowd *c, struct crowd_client *client)
+{
+    uint64_t what = draw(c, 4);
+    struct pack *p = NULL;
+    if (what == 0) {
+        p = begin(c, client, "record.review", true);
+        pack_key_uint(p, "record", 1 + draw(c, 30));
+        pack_key_bool(p, "grant", draw(c, 2) == 0);
+        pack_key_text(p, "reason", "other");
+    } else if (what == 1) {
+        p = begin(c, client, "record.revoke", false);
+        pack_key_uint(p, "record", 1 + draw(c, 30));
+        pack_key_text(p, "reason", "other");
+    } else {
+        p = begin(c, client, what == 2 ? "emergency.open" : "emergency.close", true);
+        pack_key_uint(p, "region", draw(c, 2) == 0 ? 11 : 1211);
+        pack_key_text(p, "reason", "flood");
+        if (what == 2)
+            pack_key_int(p, "until", c->service->now + (1 + (int64_t)draw(c, 20)) * 600000);
+    }
+}
+
 static void ask_dispatcher(struct crowd *c, struct crowd_client *client)
 {
-    uint64_t what = draw(c, 20);
+    uint64_t what = draw(c, 23);
     struct pack *p = NULL;
-    if (what < 6) {
+    if (what >= 20) {
+        ask_supervisor(c, client);
+    } else if (what < 6) {
         p = begin(c, client, "queue.list", false);
         pack_key_uint(p, "region", 1);
         pack_key_uint(p, "limit", 5);
@@ -226,6 +307,15 @@ static void ask_org(struct crowd *c, struct crowd_client *client)
     pack_key_uint(p, "offer", offer);
     if (acts[act].has_reason)
         pack_key_text(p, "reason", "other");
+    if (acts[act].deed == DEED_COMPLETE) {
+        pack_key(p, "records");
+        pack_list(p);
+        pack_map(p);
+        pack_key_uint(p, "volunteer", 1 + draw(c, 5));
+        pack_key_uint(p, "minutes", 30 + draw(c, 5) * 90);
+        pack_close(p);
+        pack_close(p);
+    }
     if (acts[act].is_deed)
         intend(client, acts[act].deed, offer);
 }
@@ -306,6 +396,8 @@ static void take_result(struct crowd *c, struct crowd_client *client, const stru
         note(c, DEED_PLACE, order, client->attempt);
         learn(c, client, order);
         learn(c, &c->clients[2 + draw(c, 2)], order);
+    } else if (client->is_deed && client->deed == DEED_SERIES) {
+        note(c, DEED_SERIES, number_of(result, "series"), 0);
     } else if (client->is_deed) {
         note(c, client->deed, client->subject, 0);
     }

@@ -13,7 +13,8 @@
 enum client_kind { CLIENT_PLATFORM, CLIENT_DISPATCHER, CLIENT_ORG };
 
 /* What a client was told for certain. */
-enum deed { DEED_PLACE, DEED_ACCEPT, DEED_START, DEED_COMPLETE, DEED_CANCEL, DEED_CONTACT, DEED_INTAKE };
+enum deed { DEED_PLACE, DEED_ACCEPT, DEED_START, DEED_COMPLETE, DEED_CANCEL, DEED_CONTACT, DEED_INTAKE,
+            DEED_RECORD, DEED_SERIES };
 
 struct journal_line {
     enum deed deed;

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/codes.h"
+
 static int64_t now_of(void *context)
 {
     return ((const struct service *)context)->now;
@@ -118,7 +120,8 @@ static int load(struct service *s, int lane)
 {
     struct store_options options = {.directory = directory_of(lane), .vfs = disk_use(s->disk),
                                     .wake = ignore, .context = s, .vault = &vault};
-    struct turn_settings settings = {.questions_max = 1000, .retain_refs_ms = 30 * DAY_MS,
+    static const struct code_tables codes = {.issuers = {"macao"}, .issuer_count = 1};
+    struct turn_settings settings = {.questions_max = 1000, .codes = &codes, .retain_refs_ms = 30 * DAY_MS,
                                      .refs_max = 1000000};
     struct turn_ports ports = {.context = s, .now = now_of, .send = send_bytes,
                                .backlog = backlog_of, .submit = submit, .ask = ask,

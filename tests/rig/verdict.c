@@ -81,10 +81,13 @@ static void check_deed(sqlite3 *db, struct verdict *v, const struct journal_line
         [DEED_COMPLETE] = "SELECT count(*) FROM events WHERE offer = ? AND kind = ?",
         [DEED_CANCEL] = "SELECT count(*) FROM orders WHERE id = ? AND state = ?",
         [DEED_CONTACT] = "SELECT count(*) FROM contact WHERE order_id = ?",
-        [DEED_INTAKE] = "SELECT count(*) FROM orders WHERE external_id = 'a' || ?"};
+        [DEED_INTAKE] = "SELECT count(*) FROM orders WHERE external_id = 'a' || ?",
+        [DEED_RECORD] = "SELECT count(*) FROM records WHERE source = 'macao' AND external_id = 'm' || ?",
+        [DEED_SERIES] = "SELECT count(*) FROM series WHERE id = ?"};
     static const int words[] = {[DEED_ACCEPT] = EVENT_ACCEPTED, [DEED_START] = EVENT_STARTED,
                                 [DEED_COMPLETE] = EVENT_COMPLETED, [DEED_CANCEL] = ORDER_CANCELLED,
-                                [DEED_PLACE] = 0, [DEED_CONTACT] = 0, [DEED_INTAKE] = 0};
+                                [DEED_PLACE] = 0, [DEED_CONTACT] = 0, [DEED_INTAKE] = 0,
+                                [DEED_RECORD] = 0, [DEED_SERIES] = 0};
     int64_t found = number(db, v, proofs[line->deed], line->id, words[line->deed]);
     if (found < 1) {
         v->lost++;
@@ -97,7 +100,7 @@ static void check_journal(sqlite3 *db, struct verdict *v, const struct journal *
 {
     for (size_t i = 0; i < journal->count; i++)
         check_deed(db, v, &journal->lines[i]);
-    int64_t unexpected = number(db, v, "SELECT count(*) FROM orders WHERE "
+    int64_t unexpected = number(db, v, "SELECT count(*) FROM orders WHERE series NOT IN (SELECT id FROM series) AND "
                                        "CAST(substr(external_id, 2) AS INTEGER) NOT BETWEEN 1 AND ?",
                                 journal->attempts, 0);
     for (size_t i = 0; i < journal->refused_count; i++) {
@@ -137,6 +140,36 @@ static void check_promises(sqlite3 *db, struct verdict *v)
         find(v, "overbooked: %llu", (unsigned long long)v->overbooked);
 }
 
+/* No window of a recurring order is placed twice. */
+static void check_series(sqlite3 *db, struct verdict *v)
+{
+    int64_t found = number(db, v, "SELECT count(*) FROM (SELECT 1 FROM orders WHERE series <> 0 GROUP BY series, starts_at "
+                                  "HAVING count(*) > 1)", 0, 0);
+    v->duplicated += (uint64_t)found;
+    if (found != 0)
+        find(v, "series: %lld windows were placed twice", (long long)found);
+}
+
+/* No issuer's record counts twice, and no day of a volunteer has more than its minutes. */
+static void check_records(sqlite3 *db, struct verdict *v)
+{
+    static const char twice[] = "SELECT count(*) FROM (SELECT 1 FROM records WHERE source <> '' AND state NOT IN (%d, %d) "
+                                "GROUP BY source, external_id HAVING count(*) > 1)";
+    static const char day[] = "SELECT count(*) FROM (SELECT 1 FROM records WHERE state NOT IN (%d, %d) "
+                              "GROUP BY volunteer, day HAVING sum(minutes) > 1440)";
+    char sql[300];
+    snprintf(sql, sizeof sql, twice, RECORD_REFUSED, RECORD_REVOKED);
+    int64_t found = number(db, v, sql, 0, 0);
+    v->duplicated += (uint64_t)found;
+    if (found != 0)
+        find(v, "records: %lld of an issuer count more than once", (long long)found);
+    snprintf(sql, sizeof sql, day, RECORD_REFUSED, RECORD_REVOKED);
+    found = number(db, v, sql, 0, 0);
+    v->overbooked += (uint64_t)found;
+    if (found != 0)
+        find(v, "records: %lld days have more than 24 hours", (long long)found);
+}
+
 struct verdict verdict_of(struct disk *disk, const struct journal *journal)
 {
     struct verdict v = {.why = ""};
@@ -149,6 +182,8 @@ struct verdict verdict_of(struct disk *disk, const struct journal *journal)
         check_file(db, &v);
         check_chain(&v);
         check_promises(db, &v);
+        check_records(db, &v);
+        check_series(db, &v);
         if (journal != NULL)
             check_journal(db, &v, journal);
     }

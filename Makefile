@@ -6,7 +6,7 @@ VERSION := 0.1.0
 SANITIZE ?=
 PACKAGES := gcc make pkg-config libevent-dev libsqlite3-dev libmsgpack-dev libhiredis-dev \
             libjansson-dev libcsv-dev libssl-dev openssl libjs-leaflet libjs-chart.js check redis-server python3-pynvim python3-msgpack patch tzdata
-BROWSER_PACKAGES := chromium chromium-driver python3-selenium fonts-noto-cjk # the console is tested in a real one
+BROWSER_PACKAGES := chromium chromium-driver python3-selenium fonts-noto-cjk prometheus # the console and the alerts are tried with real ones
 PROGRAMS := $(BUILD)/paidand $(BUILD)/paidan $(BUILD)/paidan-bench
 MODULES := libevent_core libevent_extra libevent_pthreads libevent_openssl libssl libcrypto sqlite3 msgpack hiredis jansson
 CPPFLAGS += -I. -D_GNU_SOURCE -DPAIDAN_VERSION='"$(VERSION)"' -D_FORTIFY_SOURCE=3

@@ -45,6 +45,13 @@ START_TEST(the_package_names_its_libraries)
 }
 END_TEST
 
+/* Alerts and dashboard with a real Prometheus: tests/monitoring.py. */
+START_TEST(prometheus_loads_the_alerts_and_answers_the_dashboard)
+{
+    ck_assert_int_eq(run("/usr/bin/python3 tests/monitoring.py $B", "-"), 0);
+}
+END_TEST
+
 Suite *suite_package(void);
 Suite *suite_package(void)
 {
@@ -53,6 +60,7 @@ Suite *suite_package(void)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, installed_it_is_whole);
     tcase_add_test(t, the_package_names_its_libraries);
+    tcase_add_test(t, prometheus_loads_the_alerts_and_answers_the_dashboard);
     suite_add_tcase(s, t);
     return s;
 }

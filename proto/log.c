@@ -10,7 +10,12 @@
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = STDERR_FILENO;
-static enum log_level most = LOG_LEVEL_INFO;
+static _Atomic enum log_level most = LOG_LEVEL_INFO;
+
+bool log_has(enum log_level level)
+{
+    return level <= most;
+}
 
 int log_open(const char *path, enum log_level level)
 {

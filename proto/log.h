@@ -5,6 +5,8 @@
 #ifndef PAIDAN_LOG_H
 #define PAIDAN_LOG_H
 
+#include <stdbool.h>
+
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /* `path`: NULL or "" is standard error. 0, or -1 when the file cannot be opened. May be called again. */
@@ -13,6 +15,9 @@ int log_open(const char *path, enum log_level most);
 /* `format` makes the key=value part. Safe from any thread. */
 __attribute__((format(printf, 3, 4))) void log_line(enum log_level level, const char *event,
                                                     const char *format, ...);
+
+/* Whether lines of that level are written, for what would cost something to put together. */
+bool log_has(enum log_level level);
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(...) log_line(LOG_LEVEL_WARN, __VA_ARGS__)

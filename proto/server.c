@@ -174,6 +174,15 @@ static void pack_extra(void *context, struct pack *out)
     pack_close(out);
 }
 
+/* One line a request, when somebody looks closely: connection and msgid are its number. */
+static void log_request(void *context, const struct session *session, uint32_t msgid, const char *method, const char *code)
+{
+    (void)context;
+    if (log_has(LOG_LEVEL_DEBUG))
+        log_debug("request", "request=%llu.%u principal=%s method=%s code=%s", (unsigned long long)session->connection, msgid,
+                  session->who.principal, method, code[0] != '\0' ? code : "ok");
+}
+
 static void log_live(int is_warning, const char *event, const char *text)
 {
     log_line(is_warning ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, event, "reason=\"%s\"", text);
@@ -278,7 +287,7 @@ static int load(struct server *s, struct failure *failure)
         return -1;
     struct turn_ports ports = {.context = s, .now = server_now, .send = net_send,
                                .backlog = net_backlog, .micros = server_micros, .submit = submit_batch, .ask = ask_store,
-                               .committed = tell_live, .reload = ask_reload, .pack_extra = pack_extra};
+                               .committed = tell_live, .reload = ask_reload, .requested = log_request, .pack_extra = pack_extra};
     struct turn_settings settings = turn_settings_of(s);
     uint64_t random = 0;
     uint64_t next_ref = 1;

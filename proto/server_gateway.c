@@ -213,6 +213,9 @@ static void submit(struct http *h, struct evhttp_request *req, enum call_kind ki
         return;
     }
     struct http_call *call = call_new(h, req, kind);
+    char number[32];
+    snprintf(number, sizeof number, "%llu.%d", (unsigned long long)call->number, MSGID);
+    add_header(req, "X-Request-Id", number); /* by which the log names it */
     if (token != NULL && !turn_identify(h->server->turn, call->session, token, strlen(token))) {
         refuse(req, REFUSAL_UNAUTHENTICATED, "token", "it is unknown, expired or revoked");
         finish(call);

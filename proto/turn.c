@@ -230,12 +230,13 @@ bool turn_request(struct turn *t, struct session *session, const uint8_t *frame,
         error_set(&call->error, REFUSAL_UNKNOWN_METHOD, "method", "server.methods lists them");
     if (call->method == NULL || !gate(t, call, &n->u.items[2], &n->u.items[3])) {
         answer_error(t, &t->fresh, session->connection, call->msgid, &call->error);
-        return true;
-    }
-    if (run(t, call)) {
+    } else if (run(t, call)) {
         *t->calls_end = call;
         t->calls_end = &call->next;
     }
+    if (t->ports.requested != NULL)
+        t->ports.requested(t->ports.context, session, call->msgid, call->method != NULL ? call->method->name : "?",
+                           call->error.code != REFUSAL_NONE ? word_name(&words_refusal, (int)call->error.code) : "");
     return true;
 }
 

@@ -19,6 +19,7 @@
 
 struct turn;
 struct call;
+struct session;
 
 struct turn_ports {
     void *context;
@@ -30,6 +31,8 @@ struct turn_ports {
     void (*ask)(void *context, struct query *query);
     void (*committed)(void *context, const struct batch *batch); /* may tell the world now */
     void (*reload)(void *context);
+    /* What was asked, and "" or the code it was refused with at once; NULL: nobody wants to know. */
+    void (*requested)(void *context, const struct session *session, uint32_t msgid, const char *method, const char *code);
     void (*pack_extra)(void *context, struct pack *pack); /* for server.stats: what the turn cannot know */
 };
 

@@ -319,6 +319,32 @@ static void asks_for_what_is_measured(const char *path, const char *metrics)
     free(text);
 }
 
+/* At level debug each request is a line, under the number that its answer carries; what it says is not. */
+START_TEST(the_log_names_requests_by_their_number)
+{
+    struct daemon d = daemon_start((const char *const[]){"--listen", "http:127.0.0.1:0", "--log-level", "debug", NULL});
+    char path[100], wanted[120], id[40];
+    char *log = calloc(1, 1 << 16);
+    struct reply r = ask(&d, "order.place", NULL, "{\"ref\":\"a\",\"region\":1,\"category\":\"legal_aid\",\"contact\":{\"name\":\"CANARY\"}}");
+    const char *at = strstr(r.all, "X-Request-Id: ");
+    ck_assert_ptr_nonnull(at);
+    snprintf(id, sizeof id, "%.*s", (int)strcspn(at + 14, "\r"), at + 14);
+    done(&r);
+    daemon_call(&d, "server.info", "{}");
+    snprintf(path, sizeof path, "%s/log", d.directory);
+    FILE *file = fopen(path, "re");
+    ck_assert_uint_gt(fread(log, 1, (1 << 16) - 1, file), 0);
+    fclose(file);
+    snprintf(wanted, sizeof wanted, "event=request request=%s principal=", id);
+    ck_assert_ptr_nonnull(strstr(log, wanted));
+    ck_assert_ptr_nonnull(strstr(log, "method=order.place code=not_found"));
+    ck_assert_ptr_nonnull(strstr(log, "method=server.info code=ok"));
+    ck_assert_ptr_null(strstr(log, "CANARY"));
+    free(log);
+    daemon_end(&d);
+}
+END_TEST
+
 START_TEST(operators_read_metrics_and_health)
 {
     struct daemon d = daemon_start((const char *const[]){"--listen", "http:127.0.0.1:0", "--open-roles", "", "--push-url", "http://127.0.0.1:9/", NULL});
@@ -441,6 +467,7 @@ Suite *suite_http(void)
     tcase_add_test(t, what_is_wrong_is_said_with_its_status);
     tcase_add_test(t, a_foreign_name_gets_no_open_roles);
     tcase_add_test(t, events_are_told_and_go_on_where_they_broke_off);
+    tcase_add_test(t, the_log_names_requests_by_their_number);
     tcase_add_test(t, operators_read_metrics_and_health);
     tcase_add_test(t, openapi_describes_every_method);
     tcase_add_test(t, clients_that_leave_or_dawdle_cost_nothing);

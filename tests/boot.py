@@ -19,7 +19,7 @@ say() { echo "STEP $*"; }
 dpkg -i /root/paidan.deb
 up; say installed $? $(systemctl is-active paidand) $(systemctl is-enabled paidand)
 p order place --region 441302001001 --category legal_aid >/dev/null; say placed $?
-say user $(stat -c %U /proc/$(systemctl show -p MainPID --value paidand)) state $(stat -c %a /var/lib/private/paidan) key $(stat -c %a /etc/paidan/master_key)
+say user $(stat -c %u /proc/$(systemctl show -p MainPID --value paidand)) state $(stat -c %a /var/lib/private/paidan) key $(stat -c %a /etc/paidan/master_key)
 kill -9 $(systemctl show -p MainPID --value paidand); sleep 3
 up; say restarted $? $(systemctl show -p NRestarts --value paidand) orders $(p --json call stats.summary '{}' | grep -oE '"orders": [0-9]+' | head -1 | grep -oE '[0-9]+$')
 systemctl reload paidand; say reloaded $? $(systemctl is-active paidand)
@@ -51,7 +51,7 @@ for m in %s; do /bin/busybox insmod /modules/$m.ko; done
 /bin/busybox mount --move /dev /new/dev
 exec /bin/busybox switch_root /new /sbin/init
 """ % " ".join(os.path.basename(m) for m in MODULES)
-WANTED = [r"STEP installed 0 active enabled", r"STEP placed 0", r"STEP user paidand state 700 key 400", r"STEP restarted 0 1 orders 1",
+WANTED = [r"STEP installed 0 active enabled", r"STEP placed 0", r"STEP user 6[1-5]\d{3} state 700 key 400", r"STEP restarted 0 1 orders 1",
           r"STEP reloaded 0 active", r"STEP journal 2", r"STEP stopped 0 success", r"STEP again 0 orders 1",
           r"STEP removed 0 inactive data /var/lib/private/paidan key /etc/paidan/master_key", r"STEP purged 0 left 0", r"CHECKS-DONE"]
 

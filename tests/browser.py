@@ -124,6 +124,13 @@ def complaints(browser):
     return [e["message"] for e in browser.get_log("browser") if e["level"] == "SEVERE" and "the server responded with a status" not in e["message"]]
 
 
+def is_named(person):
+    """Whatever can be pressed or filled in says what it is to those who do not see it."""
+    person.here()
+    for found in person.browser.find_elements(By.CSS_SELECTOR, "button, input, select, textarea, [role=listbox], [role=region], .chart canvas"):
+        assert not found.is_displayed() or found.accessible_name, "%s: without a name: %s" % (person.name, found.get_attribute("outerHTML")[:200])
+
+
 def put_orgs(d):
     orgs = [(7, "桥东法律服务队", 23.0870, 114.4150), (8, "东湖邻里互助队", 23.0890, 114.4200), (9, "江北律师志愿团", 23.1080, 114.4100)]
     d.many([("org.put", dict(id=i, name=name, region=VILLAGE, lat=lat, lon=lon, skills=["legal_aid"], capacity=5, reach_m=8000))
@@ -249,6 +256,8 @@ def life(d, browser):
     board.press("#language")
     board.press("nav button", "Volunteer map")
     board.wait(".board h3", "Supply against demand")
+    for person in (desk, team, board, resident):
+        is_named(person)
     team.here()
     browser.set_window_size(390, 844)
     team.picture("phone")

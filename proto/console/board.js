@@ -13,7 +13,7 @@ const few = (row) => (row.few === undefined ? row.orders : row.few ? t('few') : 
 export async function openBoard(view, who, line) {
   const region = who.region || 4413;
   const path = []; // the regions that were looked into, outermost first
-  const mapNode = make('div', { class: 'map', role: 'img', 'aria-label': t('board') });
+  const mapNode = make('div', { class: 'map', role: 'region', 'aria-label': t('board') });
   const states = make('table');
   const places = make('table', { id: 'places' });
   const crumbs = make('p', { class: 'crumbs' });

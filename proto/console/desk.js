@@ -14,9 +14,9 @@ export async function openDesk(view, who, line) {
 
   const search = make('input', { type: 'search', placeholder: t('search'), 'aria-label': t('search') });
   const count = make('strong', { id: 'waiting' });
-  const list = longList(ROW, drawRow);
+  const list = longList(ROW, drawRow, t('waiting'));
   const detail = make('section', { class: 'detail', 'aria-label': t('candidates') }, make('p', { class: 'empty' }, t('choose')));
-  const mapNode = make('div', { class: 'map', 'aria-hidden': 'true' });
+  const mapNode = make('div', { class: 'map', role: 'region', 'aria-label': t('map') });
   const ticker = make('ol', { class: 'ticker', 'aria-label': t('events') });
   const banner = make('p', { id: 'banner', role: 'alert', class: 'late' });
   const held = make('ul', { id: 'held' });

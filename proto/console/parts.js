@@ -47,9 +47,9 @@ export function soon(act, ms = 250) {
 }
 
 // A list of which only the rows in sight exist: rows of one height, thousands of them.
-export function longList(height, draw) {
+export function longList(height, draw, label) {
   const inner = make('div', { class: 'rows' });
-  const outer = make('div', { class: 'long', role: 'listbox', tabindex: '0' }, inner);
+  const outer = make('div', { class: 'long', role: 'listbox', tabindex: '0', 'aria-label': label }, inner);
   let items = [];
   const show = () => {
     const first = Math.max(0, Math.floor(outer.scrollTop / height) - 5);

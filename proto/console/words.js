@@ -23,7 +23,7 @@ const texts = {
   by_state: ['按状态', 'By state'], late_and_high: ['超时与上报', 'Overdue and sent up'], few: ['少于 5', 'fewer than 5'],
   line_up: ['实时', 'Live'], line_down: ['连接中断，正在重连', 'Line broken, reconnecting'], no_role: ['此令牌没有可用的视图', 'No view for this token'],
   unreachable: ['无法连接服务', 'The service cannot be reached'], done: ['已办理', 'Done'], level: ['层级', 'Level'],
-  place: ['点单', 'Place an order'], what: ['需要什么', 'What'], where: ['在哪里', 'Where'], when: ['什么时候', 'When'], who: ['为谁', 'For whom'],
+  map: ['地图', 'Map'], place: ['点单', 'Place an order'], what: ['需要什么', 'What'], where: ['在哪里', 'Where'], when: ['什么时候', 'When'], who: ['为谁', 'For whom'],
   category: ['服务类别', 'Category'], priority: ['紧急程度', 'Priority'], headcount: ['人数', 'People wanted'], groups: ['服务对象', 'Whom it is for'], mode: ['派单方式', 'How it is dispatched'],
   county: ['县（区）', 'County'], town: ['镇（街道）', 'Town'], community: ['村（社区）', 'Community'], from: ['从', 'From'], until: ['到', 'Until'],
   every_week: ['每周', 'Every week'], once: ['仅一次', 'Once'], hours: ['时段', 'Hours'], last_date: ['最后一天', 'Last day'], recurs: ['已登记定期点单', 'Recurring order'],

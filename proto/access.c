@@ -93,9 +93,10 @@ static bool may_order(struct call *call, enum param p)
     if (!arg_has(&call->args, p))
         return true;
     const struct order *o = engine_order(call->engine, (uint64_t)call->args.number[p]);
-    if (o == NULL)
+    const struct series *s = engine_series(call->engine, (uint64_t)call->args.number[p]); /* of the same sequence */
+    if (o == NULL && s == NULL)
         return (call->method->flags & METHOD_READER) != 0 || not_found(call, p);
-    return is_within(call, o->region) || not_found(call, p);
+    return is_within(call, o != NULL ? o->region : s->region) || not_found(call, p);
 }
 
 static bool may_offer(struct call *call)

@@ -436,6 +436,6 @@ const struct method order_methods[] = {
     {"contact.put", ROLE_PLATFORM | ROLE_DISPATCHER, "Keep personal data of an open order, in place of what was kept.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_CONTACT, P_REF}, run_contact_put, encode_order_state, NULL},
     {"contact.get", ROLE_DISPATCHER | ROLE_ORG, "Personal data of an order. Each look is an audited event.", "{order, name, phone, address, note, lat, lon}", METHOD_READER, 1, {P_ORDER}, run_contact_get, NULL, got_contact},
     {"contact.find", ROLE_DISPATCHER, "The orders of a telephone number, the newest first. Each search is an audited event.", "{items: [{order, state, …}], next}", METHOD_READER, 1, {P_PHONE, P_LIMIT}, run_contact_find, NULL, found_contact},
-    {"contact.erase", ROLE_DISPATCHER, "Forget the personal data of an order.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_contact_erase, encode_order_state, NULL},
+    {"contact.erase", ROLE_DISPATCHER, "Forget the personal data of an order, or, with the number of a recurring one, those of all its orders.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_contact_erase, encode_order_state, NULL},
 };
 const int order_method_count = (int)ARRAY_LEN(order_methods);

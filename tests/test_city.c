@@ -217,6 +217,11 @@ START_TEST(a_recurring_order_keeps_its_personal_data_once)
     call(&d, "contact.put", json); /* this one order's own */
     snprintf(json, sizeof json, "{\"order\":%lld}", (long long)id);
     ck_assert_str_eq(member(call(&d, "contact.get", json), "name"), "李");
+    snprintf(json, sizeof json, "{\"order\":%lld}", (long long)series); /* forgotten at once, for all of its orders */
+    call(&d, "contact.erase", json);
+    snprintf(json, sizeof json, "{\"order\":%lld}", (long long)id);
+    call(&d, "contact.erase", json);
+    ck_assert_str_eq(daemon_refused(&d, "contact.get", json), "not_found");
     snprintf(json, sizeof json, "{\"series\":%lld}", (long long)series);
     call(&d, "series.stop", json);
     ck_assert_str_eq(daemon_refused(&d, "series.stop", json), "not_found");

@@ -444,6 +444,23 @@ START_TEST(clients_that_leave_or_dawdle_cost_nothing)
 }
 END_TEST
 
+/* The page may fetch pictures from where the tiles are, when there are some, and from nowhere else. */
+START_TEST(the_console_fetches_tiles_only_where_they_are_configured)
+{
+    for (int has = 0; has < 2; has++) {
+        struct daemon d = daemon_start((const char *const[]){"--listen", "http:127.0.0.1:0", "--map-tiles",
+                                                             has ? "https://tiles.example:8443/{z}/{x}/{y}.png" : "", NULL});
+        struct reply r = get(&d, "/", NULL);
+        ck_assert_ptr_nonnull(strstr(r.all, has ? "img-src 'self' data: https://tiles.example:8443;" : "img-src 'self' data: ;"));
+        done(&r);
+        r = get(&d, "/console.json", NULL);
+        ck_assert_str_eq(json_string_value(json_object_get(r.json, "tiles")), has ? "https://tiles.example:8443/{z}/{x}/{y}.png" : "");
+        done(&r);
+        daemon_end(&d);
+    }
+}
+END_TEST
+
 START_TEST(http_stays_on_loopback)
 {
     char said[2000];
@@ -471,6 +488,7 @@ Suite *suite_http(void)
     tcase_add_test(t, operators_read_metrics_and_health);
     tcase_add_test(t, openapi_describes_every_method);
     tcase_add_test(t, clients_that_leave_or_dawdle_cost_nothing);
+    tcase_add_test(t, the_console_fetches_tiles_only_where_they_are_configured);
     tcase_add_test(t, http_stays_on_loopback);
     suite_add_tcase(s, t);
     return s;

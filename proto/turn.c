@@ -249,6 +249,8 @@ static void step_self(struct turn *t, enum op op)
 static void encode_calls(struct turn *t)
 {
     for (struct call *call = t->calls; call != NULL; call = call->next) {
+        if (call->session == NULL)
+            continue; /* it left before the turn ended */
         begin_answer(&t->pack, call->msgid);
         pack_nil(&t->pack);
         size_t head = t->pack.len;

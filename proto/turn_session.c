@@ -27,6 +27,7 @@ void turn_free(struct turn *t)
 {
     if (t == NULL)
         return;
+    t->calls = NULL; /* nobody is answered any more */
     while (t->sessions != NULL)
         turn_disconnect(t, t->sessions);
     while (t->jobs != NULL) {
@@ -102,6 +103,12 @@ struct session *turn_connect(struct turn *t, uint64_t connection, const struct i
 
 void turn_disconnect(struct turn *t, struct session *session)
 {
+    /* What came of a METHOD_LATER between two turns is done, and has nobody to be told any more. */
+    for (struct call *call = t->calls; call != NULL; call = call->next) {
+        must(call->session != session || call->packed != NULL); /* others end their turn first */
+        if (call->session == session)
+            call->session = NULL;
+    }
     if (session->prev != NULL)
         session->prev->next = session->next;
     else

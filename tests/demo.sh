@@ -70,6 +70,7 @@ http=$(sed -nE 's/.*address=(http:)(127\.0\.0\.1:[0-9]+).*/\1\/\/\2/p' "$dir/log
 
 say "控制台 The console: open $http and enter with one of these tokens"
 cat <<EOF
+  点单 to place and rate         $(token resident --roles platform --region 4413)
   派单员 dispatcher of 惠城区    $(token desk --roles dispatcher --region 441302)
   组织 organisation $best       $(token team --roles org --org "$best")
   督导 supervisor of 惠州市      $(token board --roles supervisor --region 4413)

@@ -276,6 +276,8 @@ static void rank_one(struct ranking *r, const struct org *org)
     uint32_t index = org->tally.activity;
     uint32_t at = r->count;
     r->deciles[index < 1000 ? index / 100 : DECILES - 1]++;
+    if (org->tally.accept_count + org->tally.decline_count + org->tally.expire_count == 0)
+        return; /* nothing is known of it: it is no more active than others */
     if (r->limit == 0 || (r->count == r->limit && index <= r->indexes[r->count - 1]))
         return;
     if (r->count < r->limit)
@@ -353,6 +355,6 @@ static bool run_activity(struct call *call, struct pack *out)
 const struct method map_methods[] = {
     {"map.cells", ROLE_SUPERVISOR, "Organisations and open orders by cells of the map; fewer than five orders show as `few`.", "{items: [{lat, lon, orgs, orders|few}], next}", 0, 0, {P_CELL}, run_cells, NULL, NULL},
     {"map.regions", ROLE_SUPERVISOR, "Supply against demand by region and by category, and how many of the waiting orders have somebody who fits within the ten-minute circle (`circle_m`).", "{items: [{region, name, level, orgs, capacity, orders|few, in_circle}], next, categories: […], circle_m, orders|few, in_circle}", 0, 0, {P_REGION, P_LEVEL}, run_regions, NULL, NULL},
-    {"map.activity", ROLE_SUPERVISOR, "The most active organisations, 100 at most, and how the activity index spreads; stats.org says why for one.", "{items: [{org, name, activity, complete_count, recent_hours}], next, deciles}", 0, 0, {P_REGION, P_LIMIT}, run_activity, NULL, NULL},
+    {"map.activity", ROLE_SUPERVISOR, "The most active organisations of those that were ever asked, 100 at most, and how the activity index spreads; stats.org says why for one.", "{items: [{org, name, activity, complete_count, recent_hours}], next, deciles}", 0, 0, {P_REGION, P_LIMIT}, run_activity, NULL, NULL},
 };
 const int map_method_count = (int)ARRAY_LEN(map_methods);

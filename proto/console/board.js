@@ -61,11 +61,12 @@ export async function openBoard(view, who, line) {
     const rows = survey.categories.filter((c) => c.orgs || c.orders);
     chart(0, 'bar', rows.map((c) => label('skills', c.category)), [
       { label: t('organisations'), data: rows.map((c) => c.orgs), backgroundColor: '#2e7d32' },
-      { label: t('orders'), data: rows.map((c) => c.orders || 0), backgroundColor: '#c62828' }], { indexAxis: 'y' });
+      { label: t('orders'), data: rows.map((c) => c.orders || 0), backgroundColor: '#c62828' }], { indexAxis: 'y', scales: { y: { ticks: { autoSkip: false } } } });
   }
 
   function drawActivity(ranking) {
     active.replaceChildren(...ranking.items.map((o) => make('li', {}, `${o.name} · ${t('activity')} ${o.activity} · ${o.recent_hours.toFixed(1)} ${t('hours_of_late')}`)));
+    if (active.children.length === 0) active.append(make('li', { class: 'empty' }, t('none_yet')));
     chart(1, 'bar', ranking.deciles.map((_, i) => `${i * 100}+`), [{ label: t('spread'), data: ranking.deciles, backgroundColor: '#0b5cad' }]);
   }
 

@@ -341,7 +341,7 @@ struct assignment {
 struct outcome {
     struct refusal refusal;
     uint64_t id;    /* what was made: an order, organisation or offer */
-    uint32_t first, count; /* BATCH: so many of engine_effects()->assignments */
+    uint32_t first, count; /* BATCH: so many of engine_effects()->assignments; COMPLETE: records that wait */
     uint32_t waiting;      /* BATCH: ready orders looked at */
     uint32_t bound_count;  /* BATCH: no plan serves more of those of the highest priority, then more */
     uint64_t score, bound_score; /* BATCH: the sum of the scores, and what it is under the bound */

@@ -109,7 +109,7 @@ const struct method offer_methods[] = {
     {"offer.withdraw", ROLE_DISPATCHER, "Take a pending offer back.", OFFER_ANSWER, METHOD_WRITE, 1, {P_OFFER, P_REASON, P_REF}, run_withdraw, encode_order_state, NULL},
     {"offer.list", ROLE_ORG | ROLE_DISPATCHER, "With org alone: its live offers, soonest deadline first, with what is wanted. Else all offers by number, with a cursor.", "{items: [{offer, order, org, state, people, start_at, expires_at, …}], next}", METHOD_READER, 0, {P_ORG, P_ORDER, P_OFFER_STATE, P_SINCE, P_UNTIL, P_AFTER, P_LIMIT}, run_list, NULL, got_offers},
     {"service.start", ROLE_ORG | ROLE_DISPATCHER, "Service begins.", OFFER_ANSWER, METHOD_WRITE, 1, {P_OFFER, P_REF}, run_start, encode_order_state, NULL},
-    {"service.complete", ROLE_ORG | ROLE_DISPATCHER, "Service is done; who served, and for how long.", OFFER_ANSWER, METHOD_WRITE, 1, {P_OFFER, P_RECORDS, P_REF}, run_complete, encode_order_state, NULL},
+    {"service.complete", ROLE_ORG | ROLE_DISPATCHER, "Service is done; who served, and for how long. `held` is how many of the records wait for record.review.", "{offer, offer_state, people, order, state, held}", METHOD_WRITE, 1, {P_OFFER, P_RECORDS, P_REF}, run_complete, encode_order_state, NULL},
     {"service.release", ROLE_ORG | ROLE_DISPATCHER, "Give an accepted offer up; the missing people are sought again.", OFFER_ANSWER, METHOD_WRITE, 2, {P_OFFER, P_REASON, P_REF}, run_release, encode_order_state, NULL},
     {"service.no_show", ROLE_DISPATCHER, "The organisation did not come.", OFFER_ANSWER, METHOD_WRITE, 1, {P_OFFER, P_REASON, P_REF}, run_no_show, encode_order_state, NULL},
 };

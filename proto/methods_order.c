@@ -169,6 +169,8 @@ void encode_order_state(struct call *call, struct pack *out)
         pack_key_text(out, "offer_state", word_name(&words_offer_state, f->state));
         pack_key_uint(out, "people", f->people);
     }
+    if (call->outcome.count != 0)
+        pack_key_uint(out, "held", call->outcome.count);
     pack_key_uint(out, "order", id);
     if (o != NULL)
         pack_key_text(out, "state", word_name(&words_order_state, o->state));

@@ -20,6 +20,8 @@ static int64_t put_team(struct daemon *d)
                                        "\"lon\":114.4132,\"skills\":[\"legal_aid\"],\"capacity\":9}", "org");
 }
 
+static int64_t told_held; /* as the last serve() was told; -1: none */
+
 /* One order from place to done, with one volunteer's minutes; its number. */
 static int64_t serve(struct daemon *d, const char *ref, int64_t volunteer, int minutes, const char *more)
 {
@@ -33,7 +35,7 @@ static int64_t serve(struct daemon *d, const char *ref, int64_t volunteer, int m
     call(d, "service.start", json);
     snprintf(json, sizeof json, "{\"offer\":%lld,\"records\":[{\"volunteer\":%lld,\"minutes\":%d}]}", (long long)offer,
              (long long)volunteer, minutes);
-    call(d, "service.complete", json);
+    told_held = member_number(call(d, "service.complete", json), "held");
     return order;
 }
 
@@ -50,7 +52,9 @@ START_TEST(hours_become_stars_after_their_review_and_a_restart_keeps_all)
     char json[300];
     put_team(&d);
     serve(&d, "a", 77, 470, "");
+    ck_assert_int_eq(told_held, -1);
     serve(&d, "b", 77, 60, "");
+    ck_assert_int_eq(told_held, 1);
     const struct node *v = call(&d, "volunteer.get", "{\"volunteer\":77}");
     ck_assert_int_eq(member_number(v, "minutes"), 470);
     ck_assert_int_eq(member_number(v, "review_minutes"), 60);

@@ -24,8 +24,8 @@ export async function openTeam(view, who, line) {
     make('p', {}, `${f.region_name || f.region} · ${clock(f.start_at)} · ${f.minutes} ${t('minutes')}`)];
 
   async function act(method, params) {
-    await write(method, params);
-    say(t('done'));
+    const answer = await write(method, params);
+    say(answer.held ? `${t('done')} · ${t('held')} ${answer.held}` : t('done'));
     await load();
   }
 

@@ -4,7 +4,8 @@ _paidan() {
     local commands
     case $previous in
     --server) COMPREPLY=($(compgen -W "unix: tcp:127.0.0.1:" -- "$current")); return ;;
-    import) COMPREPLY=($(compgen -W "orgs orders" -- "$current")); return ;;
+    import) COMPREPLY=($(compgen -W "orgs orders records" -- "$current")); return ;;
+    export) COMPREPLY=($(compgen -W "orgs orders records summary events all" -- "$current")); return ;;
     orgs | orders) COMPREPLY=($(compgen -f -- "$current")); return ;;
     order) commands=$(paidan --help | awk '$1 == "order" {print $2}') ;;
     org) commands=$(paidan --help | awk '$1 == "org" {print $2}') ;;

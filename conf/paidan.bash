@@ -6,7 +6,7 @@ _paidan() {
     --server) COMPREPLY=($(compgen -W "unix: tcp:127.0.0.1:" -- "$current")); return ;;
     import) COMPREPLY=($(compgen -W "orgs orders records" -- "$current")); return ;;
     export) COMPREPLY=($(compgen -W "orgs orders records summary events all" -- "$current")); return ;;
-    orgs | orders) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    orgs | orders | records | summary | events | all) COMPREPLY=($(compgen -f -- "$current")); return ;;
     order) commands=$(paidan --help | awk '$1 == "order" {print $2}') ;;
     org) commands=$(paidan --help | awk '$1 == "org" {print $2}') ;;
     *) commands="--server --json --help --version $(paidan --help | awk '/^  [a-z]/ {print $1}' | sort -u)" ;;

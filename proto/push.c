@@ -111,6 +111,8 @@ static void got(void *context, const struct query *q, int64_t now)
     struct push *p = context;
     p->state = PUSH_IDLE;
     if (q->failure.exit_code != 0) {
+        if (p->is_retry)
+            push_retry(p, p->first);
         pause_until(p, now, 0);
         return;
     }
@@ -253,6 +255,8 @@ void push_seek(struct push *p, uint64_t event)
     p->cursor = p->looked_until = event;
     p->alone_until = 0;
     turn_push_cursor(p->turn, event);
+    if (p->is_retry && p->state != PUSH_IDLE)
+        return; /* a dead letter is under way, which this does not change */
     if (p->state == PUSH_READY)
         forget_body(p);
     else

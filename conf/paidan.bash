@@ -5,7 +5,7 @@ _paidan() {
     case $previous in
     --server) COMPREPLY=($(compgen -W "unix: tcp:127.0.0.1:" -- "$current")); return ;;
     import) COMPREPLY=($(compgen -W "orgs orders records" -- "$current")); return ;;
-    export) COMPREPLY=($(compgen -W "orgs orders records summary events all" -- "$current")); return ;;
+    export) COMPREPLY=($(compgen -W "orgs orders records summary public events all" -- "$current")); return ;;
     orgs | orders | records | summary | events | all) COMPREPLY=($(compgen -f -- "$current")); return ;;
     order) commands=$(paidan --help | awk '$1 == "order" {print $2}') ;;
     org) commands=$(paidan --help | awk '$1 == "org" {print $2}') ;;

@@ -27,6 +27,7 @@ static const struct kind {
     {"orders", "order.list", "order external_id state level mode region county category skills priority groups remote risk proxy people_min max_distance_m person series placed_at starts_at ends_at start_at minutes headcount covered declines stars", "order", true, false},
     {"records", "record.list", "record record_state volunteer minutes date at order offer org region source external_id", "record", true, false},
     {"summary", "stats.summary", "state category priority orders headcount", NULL, true, false},
+    {"public", "stats.public", "region category placed accepted done unmet cancelled attendances minutes", NULL, false, false},
     {"events", "event.read", "seq at kind order offer org region county people minutes subject state level actor reason", "seq", true, true},
 };
 
@@ -130,6 +131,11 @@ static void print_row(FILE *out, const char *columns, const struct node *item)
 
 /* Pages. */
 
+static bool is_public(const struct kind *kind)
+{
+    return strcmp(kind->name, "public") == 0;
+}
+
 /* One page; its items, or NULL with an exit code in *rc. */
 static const struct node *ask_page(struct export *x, const struct kind *kind, uint64_t after, uint64_t *next, int *rc)
 {
@@ -146,6 +152,8 @@ static const struct node *ask_page(struct export *x, const struct kind *kind, ui
         pack_key_int(pack, "since", o->since);
     if (kind->has_times && o->until != 0)
         pack_key_int(pack, "until", o->until);
+    if (is_public(kind))
+        pack_key_text(pack, "month", o->month);
     pack_close(pack);
     const struct node *page = client_call(x->client, &error);
     if (page == NULL) {
@@ -296,14 +304,19 @@ int export_run(struct client *client, const struct export_options *options)
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         is_known |= strcmp(options->kind, kinds[i].name) == 0;
     if (!is_known) {
-        fprintf(stderr, "paidan: export: %s is none of orgs, orders, records, summary, events, all\n", options->kind);
+        fprintf(stderr, "paidan: export: %s is none of orgs, orders, records, summary, public, events, all\n", options->kind);
+        return EX_USAGE;
+    }
+    if (strcmp(options->kind, "public") == 0 && options->month == NULL) {
+        fputs("paidan: export: public needs --month, such as 2026-11\n", stderr);
         return EX_USAGE;
     }
     if (mkdir(options->directory, 0777) != 0 && errno != EEXIST)
         return complain(options->directory);
     int rc = EX_OK;
     for (size_t i = 0; rc == EX_OK && i < ARRAY_LEN(kinds); i++)
-        if (strcmp(options->kind, "all") == 0 || strcmp(options->kind, kinds[i].name) == 0)
+        if (strcmp(options->kind, kinds[i].name) == 0 ||
+            (strcmp(options->kind, "all") == 0 && (options->month != NULL || !is_public(&kinds[i]))))
             rc = write_kind(&x, i);
     return rc == EX_OK ? write_manifest(&x) : rc;
 }

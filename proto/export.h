@@ -10,9 +10,10 @@
 
 struct export_options {
     const char *directory; /* made when it is not there */
-    const char *kind;      /* orgs, orders, records, events, summary; all */
+    const char *kind;      /* orgs, orders, records, events, summary, public; all */
     bool is_csv;           /* else a JSON object a line, as on the wire */
     int64_t since, until;  /* ms; 0: no bound. Of orders, records, events, summary */
+    const char *month;     /* of public, such as 2026-11; NULL: `all` goes without it */
     uint64_t after;        /* events after this one */
 };
 

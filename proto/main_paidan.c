@@ -93,7 +93,7 @@ static const struct verb verbs[] = {
     {"org show", "org.get", {"org"}, NULL, "one organisation", NULL},
     {"org duty", "org.duty", {"org", "on"}, NULL, "on duty or off: true or false", NULL},
     {"import", NULL, {NULL}, NULL, "import orgs|orders|records FILE.csv|FILE.ndjson [--all-or-nothing] [--source ISSUER]", run_import},
-    {"export", NULL, {NULL}, NULL, "export orgs|orders|records|summary|events|all DIRECTORY [--csv --since --until --after]: files, with a manifest", run_export},
+    {"export", NULL, {NULL}, NULL, "export orgs|orders|records|summary|public|events|all DIRECTORY [--csv --since --until --after --month]: files, with a manifest", run_export},
     {"watch", NULL, {NULL}, NULL, "events as they happen [--after --region --order --org --kind]", run_watch},
     {"stats", "stats.summary", {NULL}, "state category priority orders headcount", "orders counted [--region --since --until]", NULL},
     {"server", "server.stats", {NULL}, NULL, "the daemon's counts and sizes", NULL},
@@ -248,6 +248,10 @@ static bool take_export_option(struct export_options *o, const char *name, const
         return time_parse(value, &o->since);
     if (strcmp(name, "--until") == 0)
         return time_parse(value, &o->until);
+    if (strcmp(name, "--month") == 0) {
+        o->month = value;
+        return true; /* the service says what is wrong with it */
+    }
     o->after = strtoull(value, &end, 10);
     return strcmp(name, "--after") == 0 && *value >= '0' && *value <= '9' && *end == '\0' && o->after <= ID_MAX;
 }
@@ -264,7 +268,7 @@ static int run_export(const char *server, int argc, char **argv, bool is_json)
             is_good = take_export_option(&options, argv[i], i + 1 < argc ? argv[i + 1] : NULL), i++;
     }
     if (!is_good) {
-        fputs("usage: paidan export orgs|orders|records|summary|events|all DIRECTORY [--csv] [--since TIME] [--until TIME] [--after EVENT]\n"
+        fputs("usage: paidan export orgs|orders|records|summary|public|events|all DIRECTORY [--csv] [--since TIME] [--until TIME] [--after EVENT] [--month 2026-11]\n"
               "times are RFC 3339, such as 2026-11-24T09:00:00+08:00\n", stderr);
         return EX_USAGE;
     }

@@ -3,8 +3,9 @@
  * While it is open, orders of the region (and below) that are not routine are broadcast at once, whatever
  * their mode was: to more organisations, as far as the city's reach, certified ones first, and outside
  * the hours that they have set, for at three in the morning of a typhoon the roster is not the question.
- * Duty, skills, capacity and insurance stay what they are. Every opening, closing and change of an order's
- * mode is an event, and each offer remembers what was waived for it. */
+ * Duty, skills, capacity and insurance stay what they are. Opening, closing, and the change of the orders that
+ * waited are events; an order that comes to wait later is a broadcast from then on, each offer's event says
+ * why, and each offer remembers what was waived for it. */
 #include "state.h"
 
 static struct emergency *find(struct engine *e, uint64_t region)
@@ -85,8 +86,7 @@ static void take_in(struct engine *e, struct order *o, const struct command *c, 
     bool is_open = o->state == ORDER_READY || o->state == ORDER_OFFERED;
     if (!is_open || o->is_suspended || o->mode == MODE_BROADCAST || !order_is_emergency(e, o))
         return;
-    o->mode = MODE_BROADCAST;
-    order_requeue(e, o);
+    order_set_mode(e, o, MODE_BROADCAST);
     emit_order(e, EVENT_MODE_CHANGED, o, &said, now);
     order_want_assign(e, o);
 }

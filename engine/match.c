@@ -237,7 +237,7 @@ void match_score(const struct engine *e, const struct want *want, const struct o
                                  r->weight_rating,    r->weight_load,     r->weight_fit};
     c->part[0] = part_proximity(e, want, org, c);
     c->part[1] = part_affinity(e, want, org);
-    c->part[2] = org->tally.activity < r->activity_cap ? org->tally.activity : r->activity_cap;
+    c->part[2] = activity_capped(r, org->tally.activity);
     c->part[3] = org_rating(org);
     c->part[4] = part_load(want, org, c);
     c->part[5] = part_fit(supply_of(e, want->county_slot), want, org);

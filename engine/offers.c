@@ -134,7 +134,7 @@ static struct refusal check_records(const struct engine *e, const struct command
     for (uint32_t i = 0; i < c->u.complete.count; i++) {
         struct record_row row = {.volunteer = records[i].volunteer, .minutes = records[i].minutes,
                                  .day = day_of_service(e, f, now)};
-        struct refusal refusal = record_check(e, &row);
+        struct refusal refusal = record_check(e, &row, NULL);
         if (refusal.code != REFUSAL_NONE)
             return refusal;
         for (uint32_t before = 0; before < i; before++)

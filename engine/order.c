@@ -93,6 +93,13 @@ void order_requeue(struct engine *e, struct order *o)
         queue_enter(e, o);
 }
 
+void order_set_mode(struct engine *e, struct order *o, enum mode mode)
+{
+    o->mode = (uint8_t)mode;
+    order_requeue(e, o); /* whether it waits for a dispatcher depends on it */
+    touch_order(e, o);
+}
+
 void order_arm(struct engine *e, struct order *o)
 {
     int64_t at = o->is_suspended ? 0 : o->due_at;
@@ -142,8 +149,8 @@ void order_move(struct engine *e, struct order *o, enum order_state next, int64_
 
 void order_want_assign(struct engine *e, struct order *o)
 {
-    if (order_is_emergency(e, o))
-        o->mode = MODE_BROADCAST;
+    if (o->mode != MODE_BROADCAST && order_is_emergency(e, o))
+        order_set_mode(e, o, MODE_BROADCAST);
     bool is_automatic = o->mode == MODE_AUTO || o->mode == MODE_BROADCAST;
     bool is_open = o->state == ORDER_READY || o->state == ORDER_OFFERED;
     if (!is_automatic || !is_open || o->is_suspended || order_missing(o) == 0)

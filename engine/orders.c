@@ -313,9 +313,8 @@ static struct refusal set_mode(struct engine *e, const struct command *c, int64_
         return refuse(REFUSAL_BAD_STATE, "order");
     if (c->u.mode >= MODE_COUNT)
         return refuse(REFUSAL_BAD_VALUE, "mode");
-    o->mode = c->u.mode;
     o->is_assign_due = false;
-    order_requeue(e, o);
+    order_set_mode(e, o, (enum mode)c->u.mode);
     order_want_assign(e, o);
     touch_order(e, o);
     emit_order(e, EVENT_MODE_CHANGED, o, c, now);

@@ -69,9 +69,11 @@ void ledger_fini(struct ledger *l)
     free(l->entries);
 }
 
-struct refusal record_check(const struct engine *e, const struct record_row *row)
+struct refusal record_check(const struct engine *e, const struct record_row *row, const struct record_row *replaced)
 {
     uint32_t before = ledger_get(&e->ledger, row->volunteer, row->day);
+    if (replaced != NULL && replaced->volunteer == row->volunteer && replaced->day == row->day)
+        before -= replaced->minutes < before ? replaced->minutes : before;
     if (row->volunteer == 0 || row->volunteer > ID_MAX)
         return refuse_range("volunteer", 1, ID_MAX);
     if (row->minutes < 1 || row->minutes > SERVICE_MINUTES_MAX)
@@ -156,18 +158,24 @@ static struct refusal review(struct engine *e, const struct command *c, int64_t 
     return REFUSED_NOT;
 }
 
-static struct refusal revoke(struct engine *e, const struct command *c, int64_t now, struct outcome *outcome)
+static void set_revoked(struct engine *e, const struct record_row *stored, const struct command *c, int64_t now)
 {
-    struct record_row row = *c->u.record.stored;
-    outcome->id = row.id;
-    if (row.state == RECORD_REVOKED)
-        return REFUSED_NOT; /* said before */
-    if (row.state != RECORD_CERTIFIED)
-        return refuse(REFUSAL_BAD_STATE, "record");
+    struct record_row row = *stored;
     row.state = RECORD_REVOKED;
     ledger_take(&e->ledger, &row);
     effect_record(e, row);
     emit_record(e, EVENT_RECORD_REVOKED, &row, c, now);
+}
+
+static struct refusal revoke(struct engine *e, const struct command *c, int64_t now, struct outcome *outcome)
+{
+    const struct record_row *stored = c->u.record.stored;
+    outcome->id = stored->id;
+    if (stored->state == RECORD_REVOKED)
+        return REFUSED_NOT; /* said before */
+    if (stored->state != RECORD_CERTIFIED)
+        return refuse(REFUSAL_BAD_STATE, "record");
+    set_revoked(e, stored, c, now);
     return REFUSED_NOT;
 }
 
@@ -190,26 +198,12 @@ static struct refusal add(struct engine *e, const struct command *c, int64_t now
     }
     if (stored != NULL && (stored->state == RECORD_REVIEW || stored->state == RECORD_REVIEW_HIGH))
         return refuse(REFUSAL_BAD_STATE, "external_id"); /* it waits for its review */
-    bool is_correction = stored != NULL && stored->state == RECORD_CERTIFIED;
-    if (is_correction)
-        ledger_take(&e->ledger, stored);
-    struct refusal refusal = record_check(e, &row);
-    if (refusal.code != REFUSAL_NONE) {
-        if (is_correction)
-            ledger_add(&e->ledger, stored->volunteer, stored->day, stored->minutes);
+    const struct record_row *replaced = stored != NULL && stored->state == RECORD_CERTIFIED ? stored : NULL;
+    struct refusal refusal = record_check(e, &row, replaced);
+    if (refusal.code != REFUSAL_NONE || c->is_check)
         return refusal;
-    }
-    if (c->is_check) {
-        if (is_correction)
-            ledger_add(&e->ledger, stored->volunteer, stored->day, stored->minutes);
-        return REFUSED_NOT;
-    }
-    if (is_correction) {
-        struct record_row old = *stored;
-        old.state = RECORD_REVOKED;
-        effect_record(e, old);
-        emit_record(e, EVENT_RECORD_REVOKED, &old, c, now);
-    }
+    if (replaced != NULL)
+        set_revoked(e, replaced, c, now);
     outcome->id = record_enter(e, &row, c, now);
     if (row.state == RECORD_CERTIFIED)
         emit_record(e, EVENT_RECORD_ADDED, &row, c, now);

@@ -424,7 +424,8 @@ static void prepare_rest(struct search *s)
                  r->weight_load + r->weight_fit;
     s->weights = s->weights != 0 ? s->weights : 1;
     s->rest_most = r->weight_affinity * ((s->want->person != 0 ? 400u : 0) + (s->e->has_homes ? 600u : 0)) +
-                   r->weight_activity * (s->e->most_activity < r->activity_cap ? s->e->most_activity : r->activity_cap) + r->weight_rating * s->e->most_rating +
+                   r->weight_activity * activity_capped(r, s->e->most_activity) +
+                   r->weight_rating * s->e->most_rating +
                    r->weight_load * 1000u + r->weight_fit * 1000u;
 }
 

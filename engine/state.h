@@ -153,6 +153,7 @@ void order_move(struct engine *e, struct order *o, enum order_state next, int64_
 bool order_is_waiting(const struct order *o); /* belongs into its region's queue */
 uint32_t order_missing(const struct order *o);
 void order_requeue(struct engine *e, struct order *o);
+void order_set_mode(struct engine *e, struct order *o, enum mode mode);
 void order_arm(struct engine *e, struct order *o);
 void order_start_level(struct engine *e, struct order *o, int64_t now);
 void order_want_assign(struct engine *e, struct order *o);
@@ -195,12 +196,19 @@ uint32_t place_filled(struct engine *e, const struct order *filled, bool needs_r
                       const struct command *c, int64_t now);
 
 /* records.c */
-struct refusal record_check(const struct engine *e, const struct record_row *row);
+/* Whether it may be entered; `replaced`, or NULL, would go for it. */
+struct refusal record_check(const struct engine *e, const struct record_row *row, const struct record_row *replaced);
 uint64_t record_enter(struct engine *e, struct record_row *row, const struct command *c, int64_t now);
 struct refusal request_record(struct engine *e, const struct command *c, int64_t now,
                               struct outcome *outcome);
 void ledger_forget(struct engine *e, int32_t before);
 void ledger_fini(struct ledger *ledger);
+
+/* What an index of activity counts in the score. */
+static inline uint32_t activity_capped(const struct rules *rules, uint32_t activity)
+{
+    return activity < rules->activity_cap ? activity : rules->activity_cap;
+}
 
 /* activity.c: each says what became of an offer of the organisation */
 void activity_answered(struct engine *e, const struct offer *f, bool has_accepted, int64_t now);

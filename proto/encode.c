@@ -1,6 +1,7 @@
 #include "encode.h"
 
 #include "engine/pool.h"
+#include "params.h"
 
 void pack_skills(struct pack *pack, const char *key, const struct engine *engine,
                  const struct skillset *set)
@@ -12,6 +13,13 @@ void pack_skills(struct pack *pack, const char *key, const struct engine *engine
         if (skill < catalogue->count)
             pack_text(pack, catalogue->skills[skill].name);
     pack_close(pack);
+}
+
+void pack_key_date(struct pack *pack, const char *key, int32_t day)
+{
+    char text[11];
+    date_format(day, text);
+    pack_key_text(pack, key, text);
 }
 
 static void pack_word(struct pack *pack, const char *key, const struct wordlist *list, int number)

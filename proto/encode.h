@@ -24,4 +24,6 @@ void pack_event(struct pack *pack, const struct event *event);
 void pack_candidate(struct pack *pack, const struct engine *engine, const struct candidate *c);
 void pack_next(struct pack *pack, uint64_t next); /* nil when that was all */
 
+void pack_key_date(struct pack *pack, const char *key, int32_t day); /* 2026-12-31 */
+
 #endif

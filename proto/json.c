@@ -114,3 +114,16 @@ void json_print(FILE *out, const struct node *node, bool is_pretty)
     fputc('\n', out);
     json_decref(value);
 }
+
+char *json_text(const struct pack *pack, size_t *len)
+{
+    struct arena arena = {.blocks = NULL};
+    char *text = NULL;
+    FILE *out = open_memstream(&text, len);
+    const struct node *node = codec_decode(&arena, pack->bytes, pack->len);
+    must(out != NULL && node != NULL);
+    json_print(out, node, false);
+    fclose(out);
+    arena_fini(&arena);
+    return text;
+}

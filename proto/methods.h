@@ -21,6 +21,8 @@ bool contact_from_args(const struct call *call, struct contact_row *row);
 /* With personal data the place is a home: its exact point goes into the contact, and the engine gets
  * it rounded to 0.001 degree. */
 void hide_home(struct order_request *request, struct contact_row *contact);
+/* A question whose filter comes from the parameters; NULL with the call's error. */
+struct query *question_from_args(struct call *call, enum query_kind kind);
 /* The codes of the region parameter and, unless `below` is false, of all below it, sorted; owned by the
  * caller; NULL with the call's error when there is none. */
 uint64_t *regions_from_args(struct call *call, uint32_t *count);

@@ -35,8 +35,7 @@ uint64_t *regions_from_args(struct call *call, uint32_t *count)
     return codes;
 }
 
-/* A question whose filter comes from the parameters; NULL with the call's error. */
-static struct query *question(struct call *call, enum query_kind kind)
+struct query *question_from_args(struct call *call, enum query_kind kind)
 {
     const struct args *a = &call->args;
     struct query *q = query_new(kind);
@@ -64,7 +63,7 @@ static struct query *question(struct call *call, enum query_kind kind)
 static bool run_orders(struct call *call, struct pack *out)
 {
     (void)out;
-    return (call->query = question(call, QUERY_ORDERS)) != NULL;
+    return (call->query = question_from_args(call, QUERY_ORDERS)) != NULL;
 }
 
 static void got_orders(struct call *call, const struct query *q, struct pack *out)
@@ -93,13 +92,13 @@ static void got_orders(struct call *call, const struct query *q, struct pack *ou
 static bool run_history(struct call *call, struct pack *out)
 {
     (void)out;
-    return (call->query = question(call, QUERY_HISTORY)) != NULL;
+    return (call->query = question_from_args(call, QUERY_HISTORY)) != NULL;
 }
 
 static bool run_events(struct call *call, struct pack *out)
 {
     (void)out;
-    return (call->query = question(call, QUERY_EVENTS)) != NULL;
+    return (call->query = question_from_args(call, QUERY_EVENTS)) != NULL;
 }
 
 static void got_events(struct call *call, const struct query *q, struct pack *out)
@@ -120,7 +119,7 @@ static void got_events(struct call *call, const struct query *q, struct pack *ou
 
 static bool run_subscribe(struct call *call, struct pack *out)
 {
-    struct query *q = question(call, QUERY_EVENTS);
+    struct query *q = question_from_args(call, QUERY_EVENTS);
     if (q == NULL)
         return false;
     turn_subscribe(call, arg_has(&call->args, P_AFTER) ? q->after : UINT64_MAX, &q->filter);
@@ -134,7 +133,7 @@ static bool run_subscribe(struct call *call, struct pack *out)
 static bool run_summary(struct call *call, struct pack *out)
 {
     (void)out;
-    return (call->query = question(call, QUERY_SUMMARY)) != NULL;
+    return (call->query = question_from_args(call, QUERY_SUMMARY)) != NULL;
 }
 
 static void got_summary(struct call *call, const struct query *q, struct pack *out)
@@ -185,11 +184,8 @@ static void pack_activity(const struct org *org, struct pack *out)
     pack_close(out);
     pack_key(out, "recent");
     pack_map(out);
-    if (r->aged_on != 0) {
-        char date[11];
-        date_format(r->aged_on, date);
-        pack_key_text(out, "as_of", date);
-    }
+    if (r->aged_on != 0)
+        pack_key_date(out, "as_of", r->aged_on);
     pack_key_real(out, "asked", r->asked / 1000.0);
     pack_key_real(out, "accepts", r->accepts / 1000.0);
     pack_key_real(out, "completes", r->completes / 1000.0);

@@ -6,13 +6,6 @@
 #include "engine/pool.h"
 #include "methods.h"
 
-static void pack_date(struct pack *out, const char *key, int32_t day)
-{
-    char text[11];
-    date_format(day, text);
-    pack_key_text(out, key, text);
-}
-
 static void pack_record(struct pack *out, const struct record_row *r)
 {
     pack_map(out);
@@ -20,7 +13,7 @@ static void pack_record(struct pack *out, const struct record_row *r)
     pack_key_text(out, "record_state", word_name(&words_record_state, r->state));
     pack_key_uint(out, "volunteer", r->volunteer);
     pack_key_uint(out, "minutes", r->minutes);
-    pack_date(out, "date", r->day);
+    pack_key_date(out, "date", r->day);
     pack_key_int(out, "at", r->at);
     pack_key_uint(out, "order", r->order);
     pack_key_uint(out, "offer", r->offer);
@@ -64,17 +57,10 @@ static bool run_list(struct call *call, struct pack *out)
         pack_held(call, (int)state, out);
         return true;
     }
-    struct query *q = call->query = query_new(QUERY_RECORDS);
-    q->filter.state = (int)state;
-    q->filter.order = (uint64_t)arg_number(a, P_ORDER, 0);
-    q->filter.offer = (uint64_t)arg_number(a, P_OFFER, 0);
-    q->filter.org = (uint64_t)arg_number(a, P_ORG, 0);
-    q->filter.volunteer = (uint64_t)arg_number(a, P_VOLUNTEER, 0);
-    q->filter.since = arg_number(a, P_SINCE, 0);
-    q->filter.until = arg_number(a, P_UNTIL, 0);
-    q->after = (uint64_t)arg_number(a, P_AFTER, 0);
-    q->limit = (uint32_t)arg_number(a, P_LIMIT, 100);
-    return true;
+    call->query = question_from_args(call, QUERY_RECORDS);
+    if (call->query != NULL)
+        call->query->filter.state = (int)state;
+    return call->query != NULL;
 }
 
 static void got_records(struct call *call, const struct query *q, struct pack *out)
@@ -230,8 +216,8 @@ static void pack_served(const struct call *call, const struct query *q, bool cer
             pack_key_text(out, "source", row->source);
         pack_key_uint(out, "records", row->records);
         pack_key_uint(out, "minutes", row->minutes);
-        pack_date(out, "first_date", row->first_day);
-        pack_date(out, "last_date", row->last_day);
+        pack_key_date(out, "first_date", row->first_day);
+        pack_key_date(out, "last_date", row->last_day);
         pack_close(out);
     }
     pack_close(out);

@@ -42,10 +42,8 @@ static void pack_series(struct pack *out, const struct engine *engine, const str
     pack_key_text(out, "repeat", text);
     pack_key_uint(out, "every", s->every);
     pack_key_uint(out, "lead_days", s->lead_days);
-    date_format(s->first_day, text);
-    pack_key_text(out, "first_date", text);
-    date_format(s->last_day, text);
-    pack_key_text(out, "last_date", text);
+    pack_key_date(out, "first_date", s->first_day);
+    pack_key_date(out, "last_date", s->last_day);
     pack_key_int(out, "next_at", s->next_at);
     pack_key_uint(out, "placed", s->placed);
     pack_key_uint(out, "minutes", s->minutes);

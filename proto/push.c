@@ -76,7 +76,6 @@ static void pack_told(struct pack *out, const struct event *e, const char *exter
 static void make_body(struct push *p, const struct query *q)
 {
     struct pack pack = {.bytes = NULL};
-    struct arena arena = {.blocks = NULL};
     pack_map(&pack);
     pack_key_uint(&pack, "node", p->options.node);
     pack_key(&pack, "events");
@@ -85,12 +84,7 @@ static void make_body(struct push *p, const struct query *q)
         pack_told(&pack, &q->events[i], q->external_ids[i]);
     pack_close(&pack);
     pack_close(&pack);
-    const struct node *node = codec_decode(&arena, pack.bytes, pack.len);
-    FILE *out = open_memstream(&p->body, &p->body_len);
-    must(node != NULL && out != NULL);
-    json_print(out, node, false);
-    fclose(out);
-    arena_fini(&arena);
+    p->body = json_text(&pack, &p->body_len);
     pack_fini(&pack);
 }
 
@@ -266,11 +260,13 @@ void push_seek(struct push *p, uint64_t event)
 void push_pack(const struct push *p, const char *key, struct pack *out)
 {
     uint64_t newest = turn_published(p->turn);
+    uint64_t behind = p->body != NULL && !p->is_retry ? p->count : 0; /* those under way, and what lies beyond them */
+    behind += newest > p->looked_until ? newest - p->looked_until : 0;
     pack_key(out, key);
     pack_map(out);
     pack_key_bool(out, "up", p->failures == 0);
     pack_key_uint(out, "cursor", p->cursor);
-    pack_key_uint(out, "behind", newest > p->looked_until ? newest - p->looked_until : p->body != NULL ? p->count : 0);
+    pack_key_uint(out, "behind", behind);
     pack_key_uint(out, "delivered", p->delivered);
     pack_key_uint(out, "failed", p->failed);
     pack_key_uint(out, "dead", p->dead);

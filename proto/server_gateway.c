@@ -465,20 +465,14 @@ static void origin_of(const char *url, char origin[SETTING_TEXT_BYTES])
 static void get_console(struct http *h, struct evhttp_request *req)
 {
     struct pack pack = {.bytes = NULL};
-    struct arena arena = {.blocks = NULL};
-    char *text = NULL;
     size_t len = 0;
     pack_map(&pack);
     pack_key_text(&pack, "tiles", h->server->settings.map_tiles);
     pack_key_text(&pack, "attribution", h->server->settings.map_attribution);
     pack_close(&pack);
-    FILE *out = open_memstream(&text, &len);
-    must(out != NULL);
-    json_print(out, codec_decode(&arena, pack.bytes, pack.len), false);
-    fclose(out);
+    char *text = json_text(&pack, &len);
     reply(req, 200, "application/json; charset=utf-8", text, len);
     free(text);
-    arena_fini(&arena);
     pack_fini(&pack);
 }
 

@@ -53,6 +53,7 @@ uint64_t row_check_of(sqlite3_stmt *row, int first, int count); /* over `count` 
 bool row_is_whole(sqlite3_stmt *row, int first, int count);
 int row_fail(sqlite3_stmt *row, const char *table, struct failure *failure); /* when it is not */
 
+void row_text(sqlite3_stmt *row, int column, char *to, size_t size); /* cut to what there is room for */
 /* Rows to structs; columns in the sequence of the tables. */
 void row_order(sqlite3_stmt *row, struct order *order);
 void row_offer(sqlite3_stmt *row, struct offer *offer);

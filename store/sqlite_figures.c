@@ -10,15 +10,6 @@ _Static_assert(EVENT_KIND_COUNT <= 64, "kinds are bits of a filter");
 
 #define PUSH_SCAN 5000 /* events that one question looks through for those that are pushed */
 
-static void take_text(sqlite3_stmt *row, int column, char *to, size_t size)
-{
-    const char *text = (const char *)sqlite3_column_text(row, column);
-    size_t len = text != NULL ? strnlen(text, size - 1) : 0;
-    if (len != 0)
-        memcpy(to, text, len);
-    to[len] = '\0';
-}
-
 /* By its number; or by an issuer's number, the one that counts before those that no longer do. */
 void answer_record(sqlite3 *db, struct query *q)
 {
@@ -69,7 +60,7 @@ void answer_volunteer(sqlite3 *db, struct query *q)
                                    .minutes = (uint64_t)sqlite3_column_int64(statement, 4),
                                    .first_day = sqlite3_column_int(statement, 5),
                                    .last_day = sqlite3_column_int(statement, 6)};
-        take_text(statement, 1, row->source, sizeof row->source);
+        row_text(statement, 1, row->source, sizeof row->source);
     }
     question_finish(db, statement, rc, q);
 }
@@ -177,7 +168,7 @@ void answer_push(sqlite3 *db, struct query *q)
         q->next = event->seq; /* so far everything was looked at */
         if ((q->filter.kinds >> event->kind & 1) == 0 || event->order == 0)
             continue;
-        take_text(statement, sqlite3_column_count(statement) - 1, q->external_ids[q->event_count],
+        row_text(statement, sqlite3_column_count(statement) - 1, q->external_ids[q->event_count],
                   sizeof *q->external_ids);
         q->event_count++;
     }

@@ -110,7 +110,7 @@ int row_fail(sqlite3_stmt *row, const char *table, struct failure *failure)
                        (long long)sqlite3_column_int64(row, 0));
 }
 
-static void take_text(sqlite3_stmt *row, int column, char *to, size_t size)
+void row_text(sqlite3_stmt *row, int column, char *to, size_t size)
 {
     const char *text = (const char *)sqlite3_column_text(row, column);
     snprintf(to, size, "%s", text != NULL ? text : "");
@@ -133,8 +133,8 @@ void row_order(sqlite3_stmt *row, struct order *o)
 #include "engine/fields.def"
 #undef ORDER_FIELD
     take_blob(row, at++, &o->skills, sizeof o->skills);
-    take_text(row, at++, o->external_id, sizeof o->external_id);
-    take_text(row, at++, o->claimed_by, sizeof o->claimed_by);
+    row_text(row, at++, o->external_id, sizeof o->external_id);
+    row_text(row, at++, o->claimed_by, sizeof o->claimed_by);
 }
 
 void row_offer(sqlite3_stmt *row, struct offer *f)
@@ -223,8 +223,8 @@ void row_record(sqlite3_stmt *row, struct record_row *r)
                              .region = (uint64_t)sqlite3_column_int64(row, 7),
                              .day = sqlite3_column_int(row, 8),
                              .state = (uint8_t)sqlite3_column_int(row, 9)};
-    take_text(row, 10, r->source, sizeof r->source);
-    take_text(row, 11, r->external_id, sizeof r->external_id);
+    row_text(row, 10, r->source, sizeof r->source);
+    row_text(row, 11, r->external_id, sizeof r->external_id);
 }
 
 void row_series(sqlite3_stmt *row, struct series *s)
@@ -236,7 +236,7 @@ void row_series(sqlite3_stmt *row, struct series *s)
 #undef SERIES_FIELD
     take_blob(row, at++, &s->skills, sizeof s->skills);
     take_blob(row, at++, &s->week, sizeof s->week);
-    take_text(row, at++, s->made_by, sizeof s->made_by);
+    row_text(row, at++, s->made_by, sizeof s->made_by);
 }
 
 void row_event(sqlite3_stmt *row, struct event *event)
@@ -255,8 +255,8 @@ void row_event(sqlite3_stmt *row, struct event *event)
     event->people = (uint32_t)sqlite3_column_int64(row, at++);
     event->state = (uint8_t)sqlite3_column_int64(row, at++);
     event->level = (uint8_t)sqlite3_column_int64(row, at++);
-    take_text(row, at++, event->actor, sizeof event->actor);
-    take_text(row, at++, event->reason, sizeof event->reason);
+    row_text(row, at++, event->actor, sizeof event->actor);
+    row_text(row, at++, event->reason, sizeof event->reason);
     event->subject = (uint64_t)sqlite3_column_int64(row, at++);
     event->minutes = (uint32_t)sqlite3_column_int64(row, at++);
 }

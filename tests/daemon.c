@@ -236,3 +236,21 @@ void daemon_digest(struct daemon *d, char digest[20])
 {
     snprintf(digest, 20, "%s", member(daemon_call(d, "server.stats", "{\"digest\":true}"), "digest"));
 }
+
+int daemon_cli(const struct daemon *d, const char *arguments, char *said, size_t size)
+{
+    char command[900];
+    snprintf(command, sizeof command, "%s --server %s %s 2>&1", program("paidan"), d->address, arguments);
+    FILE *pipe = popen(command, "re");
+    size_t len = fread(said, 1, size - 1, pipe);
+    said[len] = '\0';
+    int status = pclose(pipe);
+    return WEXITSTATUS(status);
+}
+
+void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+    fputs(text, file);
+    fclose(file);
+}

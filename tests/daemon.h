@@ -24,6 +24,10 @@ void daemon_end(struct daemon *d);  /* stops it and removes the directory */
 /* Runs paidand with options until it exits; its exit code, and what it said. */
 int daemon_run(const char *const *options, char *said, size_t size);
 
+/* Runs `paidan` against it with arguments as a shell reads them; its exit code, and what it said. */
+int daemon_cli(const struct daemon *d, const char *arguments, char *said, size_t size);
+void write_file(const char *path, const char *text);
+
 /* Calls a method with parameters as JSON; the result, or NULL with d->client's error in *error. */
 const struct node *daemon_call(struct daemon *d, const char *method, const char *json);
 const struct node *daemon_error(void); /* of the last call that gave NULL */

@@ -17,13 +17,6 @@ static int bench(const char *arguments, char *said, size_t size)
     return WEXITSTATUS(pclose(pipe));
 }
 
-static void write_file(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "we");
-    fputs(text, file);
-    fclose(file);
-}
-
 static const struct {
     const char *file, *says;
     int code;

@@ -17,14 +17,6 @@ struct platform {
     pid_t pid;
 };
 
-static void write_file(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "we");
-    ck_assert_ptr_nonnull(file);
-    fputs(text, file);
-    fclose(file);
-}
-
 static void platform_up(struct platform *p)
 {
     int pipes[2];

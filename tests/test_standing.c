@@ -109,6 +109,33 @@ START_TEST(in_an_emergency_the_reach_is_the_citys)
 }
 END_TEST
 
+/* In the very turn in which it opens, before the waiting orders are looked through. */
+START_TEST(an_order_half_asked_leaves_the_dispatchers_queue)
+{
+    struct engine *e = world_of_teams(3);
+    struct order_request r = flooded(e);
+    r.starts_at = MONDAY_9;
+    r.ends_at = MONDAY_9 + 4 * HOUR;
+    r.headcount = 3;
+    r.people_min = 1;
+    uint64_t order = world_place(e, &r, MONDAY_9);
+    uint64_t orgs[] = {1, 2};
+    struct command dispatch = {.op = OP_DISPATCH, .order = order};
+    dispatch.u.dispatch.orgs = orgs;
+    dispatch.u.dispatch.count = 2;
+    dispatch.u.dispatch.people = 1;
+    ck_assert_int_eq(world_step(e, dispatch, MONDAY_9).refusal.code, 0);
+    ck_assert_uint_eq(engine_counts(e).ready, 1); /* for the third */
+    open_emergency(e, 11, MONDAY_9 + HOUR, "flood", MONDAY_9);
+    uint64_t offer = engine_offer_slot(e, engine_order(e, order)->first_offer)->id;
+    world_do(e, OP_DECLINE, offer, MONDAY_9);
+    engine_check(e);
+    ck_assert_int_eq(engine_order(e, order)->mode, MODE_BROADCAST);
+    ck_assert_uint_eq(engine_counts(e).ready, 0);
+    engine_free(e);
+}
+END_TEST
+
 START_TEST(an_emergency_is_of_its_region_its_priorities_and_its_time)
 {
     struct engine *e = world_of_teams(2);
@@ -274,6 +301,7 @@ Suite *suite_standing(void)
     TCase *t = tcase_create("standing");
     tcase_add_test(t, in_an_emergency_certified_teams_are_asked_first_outside_their_hours);
     tcase_add_test(t, in_an_emergency_the_reach_is_the_citys);
+    tcase_add_test(t, an_order_half_asked_leaves_the_dispatchers_queue);
     tcase_add_test(t, an_emergency_is_of_its_region_its_priorities_and_its_time);
     tcase_add_test(t, an_emergency_needs_a_region_a_reason_and_an_end);
     tcase_add_test(t, every_tuesday_until_the_last_day);

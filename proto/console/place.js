@@ -20,7 +20,6 @@ export function rating(order, after) {
 export async function openPlace(view, who, line) {
   const placed = JSON.parse(sessionStorage.getItem(KEPT) || '[]');
   const list = make('ul', { class: 'cards', id: 'placed' });
-  const one = () => field({ name: 'starts_at', text: t('from'), type: 'datetime-local' });
   const node = form({ id: 'place', class: 'place' }, send,
     make('fieldset', {}, make('legend', {}, t('what')),
       field({ name: 'category', text: t('category'), required: true, options: [['', ''], ...categories()] }),
@@ -32,7 +31,7 @@ export async function openPlace(view, who, line) {
     make('fieldset', {}, make('legend', {}, t('where')),
       field({ name: 'county', text: t('county'), options: [] }), field({ name: 'town', text: t('town'), options: [] }),
       field({ name: 'region', text: t('community'), required: true, options: [] })),
-    make('fieldset', {}, make('legend', {}, t('when')), one(), field({ name: 'ends_at', text: t('until'), type: 'datetime-local' }),
+    make('fieldset', {}, make('legend', {}, t('when')), field({ name: 'starts_at', text: t('from'), type: 'datetime-local' }), field({ name: 'ends_at', text: t('until'), type: 'datetime-local' }),
       field({ name: 'repeat', text: t('every_week'), options: [['', t('once')], ...DAYS.map((d) => [d, t(d)])] }),
       field({ name: 'hours', text: t('hours'), placeholder: '09:00-11:00' }), field({ name: 'last_date', text: t('last_date'), type: 'date' })),
     make('fieldset', {}, make('legend', {}, t('who')),

@@ -7,54 +7,62 @@
 
 #define PURGE_EVERY_MS 60000
 #define ASSIGNS_A_TURN 4
-#define HELD_KEPT (8u << 20)
+#define DELIVERY_KEPT (8u << 20)
 
-void held_add(struct held *held, uint64_t connection, const uint8_t *bytes, size_t len)
+/* The one way out. */
+void leave(struct turn *t, uint64_t barrier, uint64_t connection, const uint8_t *bytes, size_t len)
 {
-    size_t need = sizeof connection + sizeof len + len;
-    if (held->room - held->len < need) {
-        held->room = (held->len + need) * 2;
-        held->bytes = must_realloc(held->bytes, held->room, 1);
-    }
-    memcpy(held->bytes + held->len, &connection, sizeof connection);
-    memcpy(held->bytes + held->len + sizeof connection, &len, sizeof len);
-    memcpy(held->bytes + held->len + sizeof connection + sizeof len, bytes, len);
-    held->len += need;
+    must(barrier <= t->durable);
+    t->ports.send(t->ports.context, connection, bytes, len);
 }
 
-static void held_append(struct held *to, struct held *from)
+void deliver(struct turn *t, uint64_t connection, const uint8_t *bytes, size_t len)
 {
-    if (to->len == 0 && from->room > to->room) { /* nothing to append to: the buffers change places */
-        struct held swap = *to;
-        *to = *from;
-        *from = swap;
-        return;
+    struct delivery *d = &t->delivery;
+    struct frame_head head = {.barrier = BARRIER_UNKNOWN, .connection = connection, .len = len};
+    size_t need = sizeof head + len;
+    if (d->room - d->len < need) {
+        d->room = (d->len + need) * 2;
+        d->bytes = must_realloc(d->bytes, d->room, 1);
     }
-    if (to->room - to->len < from->len) {
-        to->room = (to->len + from->len) * 2;
-        to->bytes = must_realloc(to->bytes, to->room, 1);
-    }
-    if (from->len != 0)
-        memcpy(to->bytes + to->len, from->bytes, from->len);
-    to->len += from->len;
-    from->len = 0;
+    memcpy(d->bytes + d->len, &head, sizeof head);
+    memcpy(d->bytes + d->len + sizeof head, bytes, len);
+    d->len += need;
 }
 
-static void held_send(struct turn *t, struct held *held)
+/* All that the turn has answered may have seen what it holds: it waits for that batch. */
+static void set_barrier(struct delivery *d, uint64_t barrier)
 {
-    for (size_t at = 0; at < held->len;) {
-        uint64_t connection = 0;
-        size_t len = 0;
-        memcpy(&connection, held->bytes + at, sizeof connection);
-        memcpy(&len, held->bytes + at + sizeof connection, sizeof len);
-        at += sizeof connection + sizeof len;
-        t->ports.send(t->ports.context, connection, held->bytes + at, len);
-        at += len;
+    struct frame_head head;
+    for (; d->open < d->len; d->open += sizeof head + head.len) {
+        memcpy(&head, d->bytes + d->open, sizeof head);
+        head.barrier = barrier;
+        memcpy(d->bytes + d->open, &head, sizeof head);
     }
-    held->len = 0;
-    if (held->room > HELD_KEPT) { /* one flood is no reason to keep its size */
-        free(held->bytes);
-        *held = (struct held){.bytes = NULL};
+}
+
+/* Sends what waited for no more than what is durable. Barriers only rise along the queue. */
+static void release(struct turn *t)
+{
+    struct delivery *d = &t->delivery;
+    struct frame_head head;
+    while (d->sent < d->open) {
+        memcpy(&head, d->bytes + d->sent, sizeof head);
+        if (head.barrier > t->durable)
+            break;
+        const uint8_t *frame = d->bytes + d->sent + sizeof head;
+        d->sent += sizeof head + head.len;
+        leave(t, head.barrier, head.connection, frame, head.len);
+    }
+    if (d->sent > d->len / 2) {
+        memmove(d->bytes, d->bytes + d->sent, d->len - d->sent);
+        d->len -= d->sent;
+        d->open -= d->sent;
+        d->sent = 0;
+    }
+    if (d->len == 0 && d->room > DELIVERY_KEPT) { /* one flood is no reason to keep its size */
+        free(d->bytes);
+        *d = (struct delivery){.bytes = NULL};
     }
 }
 
@@ -66,15 +74,14 @@ void begin_answer(struct pack *pack, uint32_t msgid)
     pack_uint(pack, msgid);
 }
 
-void answer_error(struct turn *t, struct held *held, uint64_t connection, uint32_t msgid,
-                         const struct error *error)
+void answer_error(struct turn *t, uint64_t connection, uint32_t msgid, const struct error *error)
 {
     t->counts.refused++;
     t->counts.refusals[error->code]++;
     begin_answer(&t->pack, msgid);
     error_pack(error, &t->pack);
     pack_nil(&t->pack);
-    held_add(held, connection, t->pack.bytes, t->pack.len);
+    deliver(t, connection, t->pack.bytes, t->pack.len);
 }
 
 /* A digest of a value that does not depend on the sequence of a map's keys. */
@@ -160,7 +167,7 @@ static bool run(struct turn *t, struct call *call)
     if (is_timed)
         gauge_add(&t->counts.match_us, (uint64_t)(t->ports.micros(t->ports.context) - began));
     if (!has_run) {
-        answer_error(t, &t->fresh, call->session->connection, call->msgid, &call->error);
+        answer_error(t, call->session->connection, call->msgid, &call->error);
         return false;
     }
     if (call->is_job)
@@ -178,7 +185,7 @@ static bool run(struct turn *t, struct call *call)
         return false;
     }
     if ((call->method->flags & METHOD_WRITE) == 0) {
-        held_add(&t->fresh, call->session->connection, t->pack.bytes, t->pack.len);
+        deliver(t, call->session->connection, t->pack.bytes, t->pack.len);
         call->session->held_bytes += t->pack.len;
         return false;
     }
@@ -218,7 +225,7 @@ bool turn_request(struct turn *t, struct session *session, const uint8_t *frame,
         if (n != NULL && n->kind == NODE_LIST && n->count >= 2 && n->u.items[1].kind == NODE_INT)
             msgid = (uint32_t)n->u.items[1].u.number;
         error_set(&error, n == NULL ? REFUSAL_BAD_FRAME : REFUSAL_BAD_REQUEST, NULL, "%s", "");
-        answer_error(t, &t->fresh, session->connection, msgid, &error);
+        answer_error(t, session->connection, msgid, &error);
         return false;
     }
     struct call *call = arena_take(&t->arena, sizeof *call);
@@ -229,7 +236,7 @@ bool turn_request(struct turn *t, struct session *session, const uint8_t *frame,
     if (call->method == NULL)
         error_set(&call->error, REFUSAL_UNKNOWN_METHOD, "method", "server.methods lists them");
     if (call->method == NULL || !gate(t, call, &n->u.items[2], &n->u.items[3])) {
-        answer_error(t, &t->fresh, session->connection, call->msgid, &call->error);
+        answer_error(t, session->connection, call->msgid, &call->error);
     } else if (run(t, call)) {
         *t->calls_end = call;
         t->calls_end = &call->next;
@@ -255,7 +262,7 @@ static void encode_calls(struct turn *t)
         pack_nil(&t->pack);
         size_t head = t->pack.len;
         call->method->encode(call, &t->pack);
-        held_add(&t->fresh, call->session->connection, t->pack.bytes, t->pack.len);
+        deliver(t, call->session->connection, t->pack.bytes, t->pack.len);
         if (call->ref_id == 0)
             continue;
         uint32_t bytes = (uint32_t)(t->pack.len - head);
@@ -313,11 +320,6 @@ static void submit(struct turn *t)
     t->ports.submit(t->ports.context, t->flying);
 }
 
-static struct held *held_of(struct turn *t, const struct batch *batch)
-{
-    return &t->held[batch == &t->batches[1]];
-}
-
 void turn_end(struct turn *t)
 {
     int64_t now = t->ports.now(t->ports.context);
@@ -332,18 +334,11 @@ void turn_end(struct turn *t)
     arena_reset(&t->arena);
     if (t->flying == NULL && !t->is_draining)
         plan_purge(t, now);
-    uint64_t barrier = 0;
-    if (!batch_is_empty(t->gathering)) {
-        barrier = t->gathering->number;
-        held_append(held_of(t, t->gathering), &t->fresh);
-        if (t->flying == NULL)
-            submit(t);
-    } else if (t->flying != NULL) {
-        barrier = t->flying->number;
-        held_append(held_of(t, t->flying), &t->fresh);
-    } else {
-        held_send(t, &t->fresh);
-    }
+    uint64_t barrier = turn_barrier(t);
+    set_barrier(&t->delivery, barrier);
+    if (t->flying == NULL && !batch_is_empty(t->gathering))
+        submit(t);
+    release(t);
     catch_up_all(t);
     ask_questions(t, barrier);
 }
@@ -352,7 +347,8 @@ void turn_collect(struct turn *t, struct collected collected)
 {
     if (collected.committed != NULL) {
         must(collected.committed == t->flying);
-        held_send(t, held_of(t, t->flying));
+        t->durable = t->flying->number;
+        release(t);
         publish(t, t->flying);
         t->ports.committed(t->ports.context, t->flying);
         batch_reset(t->flying);
@@ -363,7 +359,6 @@ void turn_collect(struct turn *t, struct collected collected)
         collected.answered = q->link;
         answer_query(t, q);
     }
-    held_send(t, &t->fresh); /* what the reader saw is durable */
 }
 
 int64_t turn_wait_ms(struct turn *t)
@@ -397,7 +392,7 @@ void turn_drain(struct turn *t)
 bool turn_is_idle(const struct turn *t)
 {
     return t->flying == NULL && batch_is_empty(t->gathering) && t->questions_open == 0 &&
-           t->jobs == NULL;
+           t->jobs == NULL && t->delivery.sent == t->delivery.len;
 }
 
 struct turn_counts turn_counts(const struct turn *t)

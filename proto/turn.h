@@ -2,8 +2,9 @@
  * batch is durable. Knows no libevent: clock, transport and store are ports, so that a simulator can
  * drive the same code.
  *
- * Nothing leaves before it is on disk: the answers of a turn that changed something, or that may have
- * seen a change, are held until the batch that carries it is committed. */
+ * Nothing leaves before it is on disk: every frame waits in one queue with its barrier, the batch that
+ * must be durable before. The end of a turn decides the barrier of what the turn answered; a commit that
+ * ends in the middle of a turn releases what waited for it and nothing else. */
 #ifndef PAIDAN_TURN_H
 #define PAIDAN_TURN_H
 

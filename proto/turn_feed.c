@@ -31,7 +31,7 @@ static bool wants_event(const struct query_filter *f, const struct event *e)
     return f->regions == NULL;
 }
 
-static void notify(struct turn *t, const struct session *s, struct subscription *sub,
+static void notify(struct turn *t, uint64_t barrier, const struct session *s, struct subscription *sub,
                    const struct event *e)
 {
     sub->position = e->seq;
@@ -43,7 +43,7 @@ static void notify(struct turn *t, const struct session *s, struct subscription 
     pack_text(&t->pack, "event");
     pack_fixed_list(&t->pack, 1);
     pack_event(&t->pack, e);
-    t->ports.send(t->ports.context, s->connection, t->pack.bytes, t->pack.len);
+    leave(t, barrier, s->connection, t->pack.bytes, t->pack.len);
 }
 
 static bool is_behind(struct turn *t, const struct session *s)
@@ -101,7 +101,7 @@ void publish(struct turn *t, const struct batch *batch)
             }
             for (uint32_t i = 0; sub->is_live && i < batch->event_count; i++)
                 if (batch->events[i].seq > sub->position)
-                    notify(t, s, sub, &batch->events[i]);
+                    notify(t, batch->number, s, sub, &batch->events[i]);
         }
     }
     t->published = batch->events[batch->event_count - 1].seq;
@@ -129,7 +129,7 @@ void feed(struct turn *t, const struct asked *asked, const struct query *q)
         return;
     sub->is_asking = false;
     for (uint32_t i = 0; i < q->event_count; i++)
-        notify(t, s, sub, &q->events[i]);
+        notify(t, q->barrier, s, sub, &q->events[i]);
     if (q->event_count == 0 && q->next == 0 && sub->position < t->published)
         sub->position = t->published; /* what lay between has been purged */
 }

@@ -9,9 +9,18 @@
 
 #include "turn.h"
 
-/* Answers that wait for a batch: (connection, length, bytes) one after the other. */
-struct held {
+/* What leaves, in its sequence: each frame with the number of the batch that must be durable before. */
+struct frame_head {
+    uint64_t barrier, connection;
+    size_t len; /* of the bytes that follow */
+};
+
+#define BARRIER_UNKNOWN UINT64_MAX /* until the turn ends */
+
+struct delivery {
     uint8_t *bytes;
+    size_t sent; /* before it all have left */
+    size_t open; /* from here on the barrier is not known yet */
     size_t len, room;
 };
 
@@ -49,8 +58,9 @@ struct turn {
 
     struct batch batches[2];
     struct batch *gathering, *flying; /* flying: with the writer, or NULL */
-    struct held held[2], fresh;       /* held[i] belongs to batches[i] */
-    uint64_t last_number, published;  /* published: the last event told to subscribers */
+    struct delivery delivery;
+    uint64_t last_number, durable;    /* batches: the last one begun, the last one on disk */
+    uint64_t published;               /* the last event told to subscribers */
     uint32_t questions_open;
     struct map changed;     /* METHOD_LATER: what was changed, to the number of the change */
     uint32_t changes;       /* so far, while such questions are open */
@@ -97,10 +107,12 @@ struct asked {
 };
 
 /* turn.c */
-void held_add(struct held *held, uint64_t connection, const uint8_t *bytes, size_t len);
+/* Puts a frame into the queue; it waits for all that this turn holds. */
+void deliver(struct turn *t, uint64_t connection, const uint8_t *bytes, size_t len);
+/* Sends a frame at once, whose barrier must be durable. Nothing else calls the port. */
+void leave(struct turn *t, uint64_t barrier, uint64_t connection, const uint8_t *bytes, size_t len);
 void begin_answer(struct pack *pack, uint32_t msgid); /* [1, msgid, and error and result to come */
-void answer_error(struct turn *t, struct held *held, uint64_t connection, uint32_t msgid,
-                  const struct error *error);
+void answer_error(struct turn *t, uint64_t connection, uint32_t msgid, const struct error *error);
 
 /* turn_session.c */
 bool is_too_fast(struct turn *t, const struct session *s, int64_t now);
@@ -116,7 +128,7 @@ void work_on_job(struct turn *t, int64_t now);
 
 /* turn_feed.c */
 void drop_subscriptions(struct session *s);
-void publish(struct turn *t, const struct batch *batch);
+void publish(struct turn *t, const struct batch *batch); /* which is durable */
 void catch_up_all(struct turn *t);
 void feed(struct turn *t, const struct asked *asked, const struct query *q);
 

@@ -67,9 +67,9 @@ void work_on_job(struct turn *t, int64_t now)
     if (call.session != NULL && !job->slice(&call, job->state, &t->pack))
         return;
     if (call.error.code != REFUSAL_NONE)
-        answer_error(t, &t->fresh, job->connection, job->msgid, &call.error);
+        answer_error(t, job->connection, job->msgid, &call.error);
     else if (call.session != NULL)
-        held_add(&t->fresh, job->connection, t->pack.bytes, t->pack.len);
+        deliver(t, job->connection, t->pack.bytes, t->pack.len);
     *at = NULL;
     t->job_count--;
     free(job->state);
@@ -100,15 +100,15 @@ static void answer_ref(struct turn *t, const struct asked *asked, const struct q
                    strcmp(q->ref.ref, asked->ref) == 0;
     if (!is_ours) {
         error_set(&error, REFUSAL_UNAVAILABLE, "ref", "the earlier answer cannot be read");
-        answer_error(t, &t->fresh, asked->connection, asked->msgid, &error);
+        answer_error(t, asked->connection, asked->msgid, &error);
     } else if (q->ref.digest != asked->digest) {
         error_set(&error, REFUSAL_CONFLICT, "ref", "%s", "");
-        answer_error(t, &t->fresh, asked->connection, asked->msgid, &error);
+        answer_error(t, asked->connection, asked->msgid, &error);
     } else {
         begin_answer(&t->pack, asked->msgid);
         pack_nil(&t->pack);
         pack_raw(&t->pack, q->ref.answer, q->ref.answer_bytes);
-        held_add(&t->fresh, asked->connection, t->pack.bytes, t->pack.len);
+        deliver(t, asked->connection, t->pack.bytes, t->pack.len);
     }
 }
 
@@ -152,7 +152,7 @@ static void change_later(struct turn *t, struct query *q, struct asked *asked, s
     asked->method->answered(call, q, &t->pack);
     call->carried = NULL;
     if (call->error.code != REFUSAL_NONE) {
-        answer_error(t, &t->fresh, asked->connection, asked->msgid, &call->error);
+        answer_error(t, asked->connection, asked->msgid, &call->error);
         return;
     }
     if (asked->about != 0)
@@ -183,7 +183,7 @@ void answer_query(struct turn *t, struct query *q)
         asked->got(asked->context, q, t->ports.now(t->ports.context));
     } else if (q->failure.exit_code != 0 && asked->subscription == 0) {
         error_set(&call.error, REFUSAL_UNAVAILABLE, NULL, "%s", q->failure.text);
-        answer_error(t, &t->fresh, asked->connection, asked->msgid, &call.error);
+        answer_error(t, asked->connection, asked->msgid, &call.error);
     } else if (asked->subscription != 0) {
         feed(t, asked, q);
     } else if (q->kind == QUERY_REF) {
@@ -195,9 +195,9 @@ void answer_query(struct turn *t, struct query *q)
         pack_nil(&t->pack);
         asked->method->answered(&call, q, &t->pack);
         if (call.error.code != REFUSAL_NONE)
-            answer_error(t, &t->fresh, asked->connection, asked->msgid, &call.error);
+            answer_error(t, asked->connection, asked->msgid, &call.error);
         else
-            held_add(&t->fresh, asked->connection, t->pack.bytes, t->pack.len);
+            deliver(t, asked->connection, t->pack.bytes, t->pack.len);
     }
     if (is_later(asked))
         later_closed(t);

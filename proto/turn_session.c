@@ -45,11 +45,9 @@ void turn_free(struct turn *t)
     free(t->buckets);
     free(t->ref_days);
     pack_fini(&t->pack);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         batch_fini(&t->batches[i]);
-        free(t->held[i].bytes);
-    }
-    free(t->fresh.bytes);
+    free(t->delivery.bytes);
     free(t);
 }
 

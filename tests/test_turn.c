@@ -146,6 +146,27 @@ START_TEST(nothing_leaves_before_it_is_on_disk)
 }
 END_TEST
 
+START_TEST(a_commit_that_ends_in_the_middle_of_a_pass_releases_its_own_answers_only)
+{
+    struct bench b;
+    set_up(&b);
+    request(&b, 1, "order.place", "a", 0);
+    turn_end(b.turn);
+    request(&b, 2, "order.place", "b", 0);
+    request(&b, 3, "order.get", NULL, 2); /* sees what the commit that ends now does not hold */
+    request(&b, 4, "order.approve", NULL, 99); /* a refusal has looked as well */
+    struct collected c = {.committed = b.ports.submitted};
+    b.ports.submitted = NULL;
+    turn_collect(b.turn, c);
+    ck_assert_int_eq(b.ports.sent, 1);
+    turn_end(b.turn);
+    ck_assert_int_eq(b.ports.sent, 1);
+    commit(&b);
+    ck_assert_int_eq(b.ports.sent, 4);
+    tear_down(&b);
+}
+END_TEST
+
 START_TEST(writes_are_gathered_while_the_writer_is_busy)
 {
     struct bench b;
@@ -212,6 +233,7 @@ Suite *suite_turn(void)
     Suite *s = suite_create("turn");
     TCase *t = tcase_create("turn");
     tcase_add_test(t, nothing_leaves_before_it_is_on_disk);
+    tcase_add_test(t, a_commit_that_ends_in_the_middle_of_a_pass_releases_its_own_answers_only);
     tcase_add_test(t, writes_are_gathered_while_the_writer_is_busy);
     tcase_add_test(t, a_ref_in_the_same_turn_is_seen);
     tcase_add_test(t, a_draining_turn_takes_no_new_orders);

@@ -198,13 +198,18 @@ static void ask_platform(struct crowd *c, struct crowd_client *client)
         ask_record(c, client);
     } else if (what < 14) {
         ask_place(c, client);
-    } else if (what < 17) {
+    } else if (what < 16) {
         struct pack *p = begin(c, client, "order.rate", true);
         pack_key_uint(p, "order", any_known(c, client));
         uint64_t stars = 1 + draw(c, 5);
         pack_key_uint(p, "stars", stars);
         if (stars <= 2)
             pack_key_bool(p, "rework", draw(c, 2) != 0);
+    } else if (what == 16 || what == 17) {
+        struct pack *p = begin(c, client, "order.get", false);
+        uint64_t order = any_known(c, client);
+        pack_key_uint(p, "order", order);
+        intend(client, DEED_SEEN, order);
     } else if (what < 19) {
         struct pack *p = begin(c, client, "order.cancel", true);
         uint64_t order = any_known(c, client);
@@ -398,6 +403,11 @@ static void take_result(struct crowd *c, struct crowd_client *client, const stru
         learn(c, &c->clients[2 + draw(c, 2)], order);
     } else if (client->is_deed && client->deed == DEED_SERIES) {
         note(c, DEED_SERIES, number_of(result, "series"), 0);
+    } else if (client->is_deed && client->deed == DEED_SEEN) {
+        const struct node *state = node_get(result, "state");
+        int number = word_find(&words_order_state, state->u.text, state->count);
+        must(number >= 0);
+        note(c, DEED_SEEN, client->subject, (uint64_t)number);
     } else if (client->is_deed) {
         note(c, client->deed, client->subject, 0);
     }
@@ -406,6 +416,8 @@ static void take_result(struct crowd *c, struct crowd_client *client, const stru
         if (id == 0)
             continue;
         learn(c, client, id);
+        if (client->kind == CLIENT_ORG)
+            note(c, DEED_OFFER_SEEN, id, 0);
         if (client->kind == CLIENT_DISPATCHER && id < ARRAY_LEN(c->seen) && !c->seen[id]) {
             c->seen[id] = true; /* what was shown once must be there for good */
             note(c, DEED_PLACE, id, 0);
@@ -569,11 +581,36 @@ static void take_acknowledgement(void *context, uint64_t attempt, bool is_malfor
         note(c, DEED_INTAKE, attempt, attempt);
 }
 
+/* What the real loop can meet between two requests of one pass, in any sequence. */
+static void let_threads_in(struct crowd *c)
+{
+    uint64_t what = c->has_threads ? draw(c, 16) : 16;
+    if (what < 3)
+        store_step_writer(c->service->store);
+    else if (what < 4)
+        store_step_reader(c->service->store);
+    else if (what < 8)
+        service_collect(c->service);
+    else if (what < 9) /* a connection goes, which ends the turn */
+        turn_end(c->service->turn);
+}
+
+void crowd_hear_out(struct crowd *c)
+{
+    bool was_lossless = c->is_lossless;
+    c->is_lossless = true;
+    for (int i = 0; i < CROWD_CLIENTS; i++)
+        return_answers(c, &c->clients[i]);
+    c->is_lossless = was_lossless;
+}
+
 void crowd_tick(struct crowd *c)
 {
     append_to_intake(c);
-    for (int i = 0; i < CROWD_CLIENTS; i++)
+    for (int i = 0; i < CROWD_CLIENTS && !c->service->is_dead; i++) {
         tick_client(c, &c->clients[i]);
+        let_threads_in(c);
+    }
 }
 
 bool crowd_is_idle(const struct crowd *c)

@@ -14,12 +14,13 @@ enum client_kind { CLIENT_PLATFORM, CLIENT_DISPATCHER, CLIENT_ORG };
 
 /* What a client was told for certain. */
 enum deed { DEED_PLACE, DEED_ACCEPT, DEED_START, DEED_COMPLETE, DEED_CANCEL, DEED_CONTACT, DEED_INTAKE,
-            DEED_RECORD, DEED_SERIES };
+            DEED_RECORD, DEED_SERIES,
+            DEED_SEEN, DEED_OFFER_SEEN }; /* nothing was done, but it was shown: an order in a state, an offer */
 
 struct journal_line {
     enum deed deed;
     uint64_t id; /* of the order or the offer; of an order from the intake, its attempt */
-    uint64_t attempt;
+    uint64_t attempt; /* DEED_SEEN: the state */
 };
 
 struct journal {
@@ -63,12 +64,15 @@ struct crowd {
     bool seen[1024]; /* orders, in a queue */
     bool is_lossless; /* the transport is healed */
     bool is_quiet;    /* nobody asks anything new */
+    bool has_threads; /* between two clients a thread may take a turn, and the loop may take in what it did */
 };
 
 void crowd_init(struct crowd *crowd, struct service *service, uint64_t seed);
 void crowd_fini(struct crowd *crowd);
 /* One tick: clients ask, bytes travel, requests reach the service, answers reach clients. */
 void crowd_tick(struct crowd *crowd);
+/* What the service has sent arrives, though it has died since. */
+void crowd_hear_out(struct crowd *crowd);
 /* The service has gone: all connections with it. */
 void crowd_cut(struct crowd *crowd);
 bool crowd_is_idle(const struct crowd *crowd);

@@ -204,7 +204,7 @@ void service_stop(struct service *s)
     end(s, false);
 }
 
-static void collect(struct service *s)
+void service_collect(struct service *s)
 {
     struct collected c = store_collect(s->store);
     if (c.has_failed) {
@@ -241,7 +241,7 @@ void service_turn(struct service *s, bool writes, bool reads)
         store_step_writer(s->store);
     if (reads)
         store_step_reader(s->store);
-    collect(s);
+    service_collect(s);
 }
 
 void service_settle(struct service *s)

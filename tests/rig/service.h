@@ -34,8 +34,12 @@ int service_start(struct service *service, int lane);
 /* Ends at once, as a crash does; or in peace, with everything checkpointed. */
 void service_kill(struct service *service);
 void service_stop(struct service *service);
-/* What a turn of the loop does after its requests; then, as asked, turns of the writer and reader. */
+/* What a turn of the loop does after its requests; then, as asked, turns of the writer and reader, and
+ * what they have done is taken in. */
 void service_turn(struct service *service, bool writes, bool reads);
+/* Takes in what the writer and the reader have done, as the loop does in the middle of a pass too: some
+ * requests of it were read before, others come after. */
+void service_collect(struct service *service);
 /* Whether Redis was told all and nothing waits in the intake. */
 bool service_live_is_settled(const struct service *service);
 /* Turns until nothing is under way, or the store has failed. */

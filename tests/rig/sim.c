@@ -46,6 +46,8 @@ static void crash(struct sim *s)
         struct disk *old = s->service.disk;
         s->result.disk_faults += old->faults;
         s->result.crashes++;
+        if (attempt == 0 && draw(s, 2) == 0)
+            crowd_hear_out(&s->crowd);
         if (attempt == 0)
             crowd_cut(&s->crowd);
         struct disk *after = disk_crash(old, (enum damage)draw(s, DAMAGE_COUNT), draw(s, UINT64_MAX));
@@ -103,7 +105,8 @@ static void tick(struct sim *s, bool has_faults)
         any_fault(s);
     redis_tick(&s->redis);
     crowd_tick(&s->crowd);
-    service_turn(&s->service, draw(s, 3) != 0, draw(s, 3) != 0);
+    if (!s->service.is_dead)
+        service_turn(&s->service, draw(s, 3) != 0, draw(s, 3) != 0);
     if (s->service.is_dead || s->service.disk->faults != 0 || (has_faults && draw(s, 200) == 0))
         crash(s);
 }
@@ -154,6 +157,7 @@ static struct sim_result run(uint64_t seed, bool lies)
     redis_init(&s.redis, seed ^ UINT64_C(0x4ed15));
     s.service.redis = &s.redis;
     crowd_init(&s.crowd, &s.service, seed ^ UINT64_C(0x5eed));
+    s.crowd.has_threads = true;
     if (service_start(&s.service, 0) != 0)
         fail(&s, "first start", s.service.failure.text);
     for (int i = 0; i < TICKS_LOAD && s.result.why[0] == '\0'; i++)

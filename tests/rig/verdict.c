@@ -83,17 +83,22 @@ static void check_deed(sqlite3 *db, struct verdict *v, const struct journal_line
         [DEED_CONTACT] = "SELECT count(*) FROM contact WHERE order_id = ?",
         [DEED_INTAKE] = "SELECT count(*) FROM orders WHERE external_id = 'a' || ?",
         [DEED_RECORD] = "SELECT count(*) FROM records WHERE source = 'macao' AND external_id = 'm' || ?",
-        [DEED_SERIES] = "SELECT count(*) FROM series WHERE id = ?"};
+        [DEED_SERIES] = "SELECT count(*) FROM series WHERE id = ?",
+        [DEED_SEEN] = "SELECT count(*) FROM events WHERE order_id = ? AND state = ?",
+        [DEED_OFFER_SEEN] = "SELECT count(*) FROM offers WHERE id = ?"};
     static const int words[] = {[DEED_ACCEPT] = EVENT_ACCEPTED, [DEED_START] = EVENT_STARTED,
                                 [DEED_COMPLETE] = EVENT_COMPLETED, [DEED_CANCEL] = ORDER_CANCELLED,
                                 [DEED_PLACE] = 0, [DEED_CONTACT] = 0, [DEED_INTAKE] = 0,
-                                [DEED_RECORD] = 0, [DEED_SERIES] = 0};
-    int64_t found = number(db, v, proofs[line->deed], line->id, words[line->deed]);
-    if (found < 1) {
-        v->lost++;
-        find(v, "lost: deed %d of %llu was acknowledged and is not there", (int)line->deed,
-             (unsigned long long)line->id);
-    }
+                                [DEED_RECORD] = 0, [DEED_SERIES] = 0, [DEED_SEEN] = 0,
+                                [DEED_OFFER_SEEN] = 0};
+    bool is_seen = line->deed == DEED_SEEN || line->deed == DEED_OFFER_SEEN;
+    int64_t word = line->deed == DEED_SEEN ? (int64_t)line->attempt : words[line->deed];
+    if (number(db, v, proofs[line->deed], line->id, word) >= 1)
+        return;
+    v->lost++;
+    find(v, is_seen ? "looked ahead: deed %d of %llu was shown and is not there"
+                    : "lost: deed %d of %llu was acknowledged and is not there",
+         (int)line->deed, (unsigned long long)line->id);
 }
 
 static void check_journal(sqlite3 *db, struct verdict *v, const struct journal *journal)

@@ -48,24 +48,24 @@ bool roles_parse(const char *text, size_t len, unsigned *roles)
 
 struct identity identity_trusted(const char *principal)
 {
-    struct identity who = {.roles = ROLE_EVERY};
+    struct identity who = {.roles = ROLE_EVERY, .scope = SCOPE_EVERYWHERE};
     snprintf(who.principal, sizeof who.principal, "%s", principal);
     return who;
 }
 
 static bool is_within(const struct call *call, uint64_t region)
 {
-    uint64_t mine = call->session->who.region;
+    if (call->who.scope != SCOPE_REGION)
+        return call->who.scope == SCOPE_EVERYWHERE;
     uint32_t inner = engine_region_find(call->engine, region);
-    uint32_t outer = engine_region_find(call->engine, mine);
-    return mine == 0 || (inner != SLOT_NONE && outer != SLOT_NONE &&
-                         engine_region_within(call->engine, inner, outer));
+    uint32_t outer = engine_region_find(call->engine, call->who.region);
+    return inner != SLOT_NONE && outer != SLOT_NONE && engine_region_within(call->engine, inner, outer);
 }
 
 /* Of the roles that the method asks for, those that the caller has. */
 static unsigned shared_roles(const struct call *call)
 {
-    unsigned mine = call->session->who.roles;
+    unsigned mine = call->who.roles;
     if ((mine & ROLE_SUPERVISOR) != 0)
         mine |= ROLE_DISPATCHER;
     return mine & call->method->roles;
@@ -133,7 +133,7 @@ static bool in_region(struct call *call)
         if (is_write && !method_takes(call->method, P_ORDER)) /* what is made is made somewhere */
             return error_set(&call->error, REFUSAL_MISSING_FIELD, "region", "name one that you work for");
         if (!is_write)
-            args_put_number(a, P_REGION, (int64_t)call->session->who.region);
+            args_put_number(a, P_REGION, (int64_t)call->who.region);
     }
     return may_order(call, P_ORDER) && may_order(call, P_INTO) && may_offer(call) &&
            may_org(call, P_ORG) && may_org(call, P_ID);
@@ -158,8 +158,10 @@ static bool is_offered(const struct call *call, const struct order *o, uint64_t 
 static bool in_org(struct call *call)
 {
     struct args *a = &call->args;
-    uint64_t mine = call->session->who.org;
+    uint64_t mine = call->who.org;
     bool is_narrowed = false;
+    if (mine == 0)
+        return error_set(&call->error, REFUSAL_FORBIDDEN, "method", "your role holds for no organisation");
     if (arg_has(a, P_ORG) && (uint64_t)a->number[P_ORG] != mine)
         return (call->method->roles & ROLE_EVERY) == ROLE_EVERY || forbidden(call, P_ORG);
     if (method_takes(call->method, P_ORG)) {
@@ -179,7 +181,7 @@ static bool in_org(struct call *call)
 
 bool access_check(struct call *call)
 {
-    const struct identity *who = &call->session->who;
+    const struct identity *who = &call->who;
     unsigned shared = shared_roles(call);
     if ((call->method->roles & ROLE_ANYONE) != 0)
         return true;
@@ -187,9 +189,11 @@ bool access_check(struct call *call)
         return error_set(&call->error, REFUSAL_UNAUTHENTICATED, NULL, "%s", "");
     if (shared == 0)
         return error_set(&call->error, REFUSAL_FORBIDDEN, "method", "your role may not call it");
-    if ((shared & ~(unsigned)ROLE_ORG) != 0)
-        return who->region == 0 || in_region(call);
-    return in_org(call);
+    if ((shared & ~(unsigned)ROLE_ORG) == 0)
+        return in_org(call);
+    if (who->scope == SCOPE_NOWHERE)
+        return error_set(&call->error, REFUSAL_FORBIDDEN, "method", "your role holds for no region");
+    return who->scope == SCOPE_EVERYWHERE || in_region(call);
 }
 
 static int by_code(const void *a, const void *b)
@@ -201,7 +205,7 @@ static int by_code(const void *a, const void *b)
 
 void access_narrow(const struct call *call, struct query *q)
 {
-    if (call->session->who.region == 0 || q->filter.regions != NULL ||
+    if (call->who.scope == SCOPE_EVERYWHERE || q->filter.regions != NULL ||
         (shared_roles(call) & ~(unsigned)ROLE_ORG) == 0)
         return;
     uint64_t *codes = must_alloc(engine_region_count(call->engine) + 1, sizeof *codes);

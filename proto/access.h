@@ -22,12 +22,18 @@ enum role {
 /* The longest list of roles, as text. */
 #define ROLES_BYTES 64
 
+/* Where the roles other than org hold. Who is given none has none: everywhere is said, never left out. */
+enum scope { SCOPE_NOWHERE, SCOPE_REGION, SCOPE_EVERYWHERE };
+
 struct identity {
     char principal[ACTOR_BYTES_MAX + 1]; /* uid:1000, tcp, intake, token:ID */
     unsigned roles;
-    uint64_t region;    /* 0: everywhere */
-    uint64_t org;       /* of ROLE_ORG */
+    enum scope scope;
+    uint64_t region;    /* of SCOPE_REGION */
+    uint64_t org;       /* of ROLE_ORG; 0: none, and the role opens nothing */
     int64_t expires_at; /* 0: never */
+    bool has_secret;    /* it came with a token; `secret` is the digest of what it showed */
+    uint8_t secret[32];
 };
 
 /* "dispatcher, org", "all", "anyone"; and back, with | or , between. False: not a role. */

@@ -126,6 +126,8 @@ static int check(const struct settings *s, struct failure *failure)
     unsigned roles = 0;
     if (!roles_parse(s->open_roles, strlen(s->open_roles), &roles))
         return failure_set(failure, EX_CONFIG, "open_roles: roles are platform, dispatcher, supervisor, org, auditor, operator, all; not %s", s->open_roles);
+    if ((roles & ROLE_ORG) != 0 && roles != ROLE_EVERY)
+        return failure_set(failure, EX_CONFIG, "open_roles: org is the role of one organisation, which a caller without a token is not; give it a token (paidan token add)");
     if (strcmp(s->crypto, "international") != 0 && strcmp(s->crypto, "state") != 0)
         return failure_set(failure, EX_CONFIG, "crypto: must be international or state, not %s", s->crypto);
     static const char *const levels[] = {"error", "warn", "info", "debug"};

@@ -92,7 +92,7 @@ static bool run_review(struct call *call, struct pack *out)
     (void)out;
     if (held == NULL || !access_sees(call, held->region))
         return error_set(&call->error, REFUSAL_NOT_FOUND, "record", "no record waits under that number");
-    if (held->state == RECORD_REVIEW_HIGH && (call->session->who.roles & ROLE_SUPERVISOR) == 0)
+    if (held->state == RECORD_REVIEW_HIGH && (call->who.roles & ROLE_SUPERVISOR) == 0)
         return error_set(&call->error, REFUSAL_FORBIDDEN, "record", "so many minutes a day are a supervisor's to review");
     c.u.review.id = held->id;
     c.u.review.is_granted = call->args.number[P_GRANT] != 0;

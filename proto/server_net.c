@@ -236,7 +236,7 @@ static struct identity identify(const struct server *s, int fd, const struct lis
     if (l->is_unix && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0) {
         snprintf(who.principal, sizeof who.principal, "uid:%u", (unsigned)peer.uid);
         if (peer.uid == 0 || peer.uid == geteuid())
-            who.roles = ROLE_EVERY;
+            who.roles = ROLE_EVERY, who.scope = SCOPE_EVERYWHERE;
     }
     return who;
 }
@@ -392,6 +392,7 @@ int net_listen(struct server *s, struct failure *failure)
 {
     s->next_number = INTAKE_CONNECTION;
     roles_parse(s->settings.open_roles, strlen(s->settings.open_roles), &s->stranger.roles);
+    s->stranger.scope = SCOPE_EVERYWHERE; /* of the roles that were set, if any */
     for (int i = 0; i < s->settings.listen_count; i++) {
         const char *value = s->settings.listen[i];
         struct listener *l = &s->listeners[s->listener_count];

@@ -88,7 +88,24 @@ bool tokens_check(const struct tokens *t, const char *text, size_t len, int64_t 
     if (!is_known || row->revoked_at != 0 || (row->expires_at != 0 && row->expires_at <= now))
         return false;
     *who = (struct identity){.roles = row->roles, .region = row->region, .org = row->org,
-                             .expires_at = row->expires_at};
-    snprintf(who->principal, sizeof who->principal, "token:%s", row->id);
+                             .expires_at = row->expires_at, .has_secret = true};
+    if ((row->roles & ~(unsigned)ROLE_ORG) != 0) /* in a row region 0 was asked for: see token.add */
+        who->scope = row->region != 0 ? SCOPE_REGION : SCOPE_EVERYWHERE;
+    memcpy(who->secret, digest, sizeof who->secret);
+    snprintf(who->principal, sizeof who->principal, TOKEN_PRINCIPAL "%s", row->id);
     return true;
+}
+
+bool tokens_still_let_in(const struct tokens *t, const struct identity *who, int64_t now)
+{
+    if (who->expires_at != 0 && who->expires_at <= now)
+        return false;
+    if (!who->has_secret)
+        return true;
+    const char *id = who->principal + strlen(TOKEN_PRINCIPAL);
+    const struct token_row *row = tokens_find(t, id, strlen(id));
+    for (uint32_t i = 0; row != NULL && row->revoked_at == 0 && i < row->secret_count; i++)
+        if (vault_equal(who->secret, row->secrets[i], sizeof who->secret))
+            return true;
+    return false;
 }

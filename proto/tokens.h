@@ -8,6 +8,7 @@
 #include "access.h"
 #include "store/batch.h"
 
+#define TOKEN_PRINCIPAL "token:" /* and the token's id: the principal of who came with it */
 #define TOKEN_TEXT_BYTES (TOKEN_ID_BYTES_MAX + 1 + 64 + 1)
 
 struct tokens {
@@ -23,5 +24,8 @@ void tokens_put(struct tokens *tokens, const struct token_row *row);
 void token_make_secret(struct token_row *row, char text[TOKEN_TEXT_BYTES]);
 /* Whose token it is. False: nobody's, or not any more; why does not show in the time it takes. */
 bool tokens_check(const struct tokens *tokens, const char *text, size_t len, int64_t now, struct identity *who);
+/* Whether the identity still stands: its token was not revoked and has not run out, and the secret that it
+ * came with is one of those that the token has now. Who came without a token stays who it is. */
+bool tokens_still_let_in(const struct tokens *tokens, const struct identity *who, int64_t now);
 
 #endif

@@ -127,7 +127,7 @@ static bool gate(struct turn *t, struct call *call, const struct node *method_na
         map = &params_list->u.items[0];
     else if (params_list->count != 0)
         return error_set(&call->error, REFUSAL_BAD_REQUEST, "params", "params is one map");
-    if ((m->roles & ROLE_ANYONE) == 0 && call->session->who.roles == 0)
+    if ((m->roles & ROLE_ANYONE) == 0 && call->who.roles == 0)
         return error_set(&call->error, REFUSAL_UNAUTHENTICATED, NULL, "%s", "");
     if (is_too_fast(t, call->session, call->now))
         return error_set(&call->error, REFUSAL_RATE_LIMITED, NULL, "at most %u a second", t->settings.requests_per_s);
@@ -152,7 +152,7 @@ static bool run(struct turn *t, struct call *call)
     /* What is only tried out does nothing, so there is nothing to remember. */
     bool has_ref = arg_has(&call->args, P_REF) && arg_number(&call->args, P_DRY_RUN, 0) == 0;
     if (has_ref) {
-        call->ref_id = refs_find(&t->refs, call->session->who.principal, call->args.text[P_REF]);
+        call->ref_id = refs_find(&t->refs, call->who.principal, call->args.text[P_REF]);
         if (call->ref_id != 0) {
             ask_ref(t, call);
             return false;
@@ -176,10 +176,12 @@ static bool run(struct turn *t, struct call *call)
         struct asked asked = {.connection = call->session->connection,
                               .msgid = call->msgid,
                               .method = call->method,
+                              .who = call->who,
                               .carried = call->carried,
                               .about = call->about};
         if (arg_has(&call->args, P_REASON))
             memcpy(asked.reason, call->args.text[P_REASON], strlen(call->args.text[P_REASON]) + 1);
+        memcpy(asked.actor, call->actor, sizeof asked.actor);
         access_narrow(call, call->query);
         ask(t, call->query, &asked);
         return false;
@@ -191,7 +193,7 @@ static bool run(struct turn *t, struct call *call)
     }
     if (has_ref) {
         call->ref_id = t->next_ref++;
-        refs_add(&t->refs, call->session->who.principal, call->args.text[P_REF], call->ref_id);
+        refs_add(&t->refs, call->who.principal, call->args.text[P_REF], call->ref_id);
         remember_day(t, call->ref_id, call->now);
     }
     return true;
@@ -230,8 +232,9 @@ bool turn_request(struct turn *t, struct session *session, const uint8_t *frame,
     }
     struct call *call = arena_take(&t->arena, sizeof *call);
     *call = (struct call){.turn = t, .engine = t->engine, .session = session,
-                          .msgid = (uint32_t)n->u.items[1].u.number,
+                          .msgid = (uint32_t)n->u.items[1].u.number, .who = session->who,
                           .now = t->ports.now(t->ports.context)};
+    memcpy(call->actor, session->actor, sizeof call->actor);
     call->method = method_find(n->u.items[2].u.text, n->u.items[2].count);
     if (call->method == NULL)
         error_set(&call->error, REFUSAL_UNKNOWN_METHOD, "method", "server.methods lists them");
@@ -267,7 +270,7 @@ static void encode_calls(struct turn *t)
             continue;
         uint32_t bytes = (uint32_t)(t->pack.len - head);
         struct ref_row row = {.id = call->ref_id, .digest = call->digest, .at = call->now,
-                              .caller = must_strdup(call->session->who.principal),
+                              .caller = must_strdup(call->who.principal),
                               .ref = must_strdup(call->args.text[P_REF]),
                               .answer = must_alloc(1, bytes), .answer_bytes = bytes};
         memcpy(row.answer, t->pack.bytes + head, bytes);

@@ -117,6 +117,8 @@ struct call {
     struct turn *turn;
     struct engine *engine;
     struct session *session;
+    struct identity who; /* who asked, as of then: the session may have become somebody else meanwhile */
+    char actor[ACTOR_BYTES_MAX + 1];
     const struct method *method;
     struct args args;
     struct error error;

@@ -67,10 +67,10 @@ static void catch_up(struct turn *t, struct session *s, struct subscription *sub
     ask(t, q, &asked);
 }
 
-/* A token that has run out feeds nobody any more. */
+/* A token that has run out, or secret that was rotated away, feeds nobody any more. */
 static void drop_expired(struct turn *t, struct session *s)
 {
-    if (s->subscriptions != NULL && s->who.expires_at != 0 && s->who.expires_at <= t->ports.now(t->ports.context))
+    if (s->subscriptions != NULL && !is_good_still(t, &s->who))
         drop_subscriptions(s);
 }
 

@@ -87,6 +87,7 @@ struct bucket {
 struct job {
     uint64_t connection;
     uint32_t msgid;
+    struct identity who;
     const struct method *method;
     void *state;
     job_slice *slice;
@@ -98,7 +99,8 @@ struct asked {
     uint64_t connection, digest, subscription;
     uint32_t msgid;
     const struct method *method;
-    char principal[ACTOR_BYTES_MAX + 1], ref[130];
+    struct identity who; /* who asked */
+    char actor[ACTOR_BYTES_MAX + 1], ref[130];
     got_answer *got; /* a question of the service's own; else NULL */
     void *context;
     void *carried; /* owned */
@@ -115,6 +117,7 @@ void begin_answer(struct pack *pack, uint32_t msgid); /* [1, msgid, and error an
 void answer_error(struct turn *t, uint64_t connection, uint32_t msgid, const struct error *error);
 
 /* turn_session.c */
+bool is_good_still(const struct turn *t, const struct identity *who);
 bool is_too_fast(struct turn *t, const struct session *s, int64_t now);
 struct session *find_session(struct turn *t, uint64_t connection);
 void remember_day(struct turn *t, uint64_t id, int64_t at);

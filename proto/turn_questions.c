@@ -34,9 +34,9 @@ void ask_ref(struct turn *t, const struct call *call)
     struct query *q = query_new(QUERY_REF);
     struct asked asked = {.connection = call->session->connection,
                           .digest = call->digest,
-                          .msgid = call->msgid};
+                          .msgid = call->msgid,
+                          .who = call->who};
     q->ref_id = call->ref_id;
-    snprintf(asked.principal, sizeof asked.principal, "%s", call->session->who.principal);
     snprintf(asked.ref, sizeof asked.ref, "%s", call->args.text[P_REF]);
     ask(t, q, &asked);
 }
@@ -45,7 +45,7 @@ void turn_add_job(struct call *call, void *state, job_slice *slice)
 {
     struct turn *t = call->turn;
     struct job *job = must_alloc(1, sizeof *job);
-    *job = (struct job){.connection = call->session->connection, .msgid = call->msgid,
+    *job = (struct job){.connection = call->session->connection, .msgid = call->msgid, .who = call->who,
                         .method = call->method, .state = state, .slice = slice, .next = t->jobs};
     t->jobs = job;
     t->job_count++;
@@ -60,11 +60,13 @@ void work_on_job(struct turn *t, int64_t now)
     while ((*at)->next != NULL)
         at = &(*at)->next;
     struct job *job = *at;
-    struct call call = {.turn = t, .engine = t->engine, .method = job->method, .now = now,
+    struct call call = {.turn = t, .engine = t->engine, .method = job->method, .now = now, .who = job->who,
                         .session = find_session(t, job->connection)};
     begin_answer(&t->pack, job->msgid);
     pack_nil(&t->pack);
-    if (call.session != NULL && !job->slice(&call, job->state, &t->pack))
+    if (call.session != NULL && !is_good_still(t, &job->who))
+        error_set(&call.error, REFUSAL_UNAUTHENTICATED, NULL, "%s", "");
+    else if (call.session != NULL && !job->slice(&call, job->state, &t->pack))
         return;
     if (call.error.code != REFUSAL_NONE)
         answer_error(t, job->connection, job->msgid, &call.error);
@@ -96,7 +98,7 @@ void ask_questions(struct turn *t, uint64_t barrier)
 static void answer_ref(struct turn *t, const struct asked *asked, const struct query *q)
 {
     struct error error;
-    bool is_ours = q->is_found && strcmp(q->ref.caller, asked->principal) == 0 &&
+    bool is_ours = q->is_found && strcmp(q->ref.caller, asked->who.principal) == 0 &&
                    strcmp(q->ref.ref, asked->ref) == 0;
     if (!is_ours) {
         error_set(&error, REFUSAL_UNAVAILABLE, "ref", "the earlier answer cannot be read");
@@ -143,7 +145,8 @@ static void change_later(struct turn *t, struct query *q, struct asked *asked, s
     }
     struct call *call = arena_take(&t->arena, sizeof *call);
     *call = (struct call){.turn = t, .engine = t->engine, .session = s, .method = asked->method, .msgid = asked->msgid,
-                          .now = t->ports.now(t->ports.context), .carried = asked->carried};
+                          .who = asked->who, .now = t->ports.now(t->ports.context), .carried = asked->carried};
+    memcpy(call->actor, asked->actor, sizeof call->actor);
     if (asked->reason[0] != '\0') {
         call->args.present[P_REASON / 64] |= UINT64_C(1) << (P_REASON % 64);
         call->args.text[P_REASON] = arena_text(&t->arena, asked->reason, strlen(asked->reason));
@@ -178,9 +181,12 @@ void answer_query(struct turn *t, struct query *q)
 {
     struct asked *asked = q->context;
     struct session *s = find_session(t, asked->connection);
-    struct call call = {.turn = t, .engine = t->engine, .session = s, .method = asked->method};
+    struct call call = {.turn = t, .engine = t->engine, .session = s, .method = asked->method, .who = asked->who};
     if (asked->got != NULL) {
         asked->got(asked->context, q, t->ports.now(t->ports.context));
+    } else if (asked->subscription == 0 && !is_good_still(t, &asked->who)) {
+        error_set(&call.error, REFUSAL_UNAUTHENTICATED, NULL, "%s", "");
+        answer_error(t, asked->connection, asked->msgid, &call.error);
     } else if (q->failure.exit_code != 0 && asked->subscription == 0) {
         error_set(&call.error, REFUSAL_UNAVAILABLE, NULL, "%s", q->failure.text);
         answer_error(t, asked->connection, asked->msgid, &call.error);

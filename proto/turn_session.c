@@ -155,28 +155,38 @@ const struct tokens *turn_tokens(const struct turn *t)
     return &t->tokens;
 }
 
-/* In force at once, for those too who came with it before. */
+bool is_good_still(const struct turn *t, const struct identity *who)
+{
+    return tokens_still_let_in(&t->tokens, who, t->ports.now(t->ports.context));
+}
+
+/* It may do nothing any more, and hears nothing. */
+static void end_rights(struct session *s)
+{
+    s->who.roles = 0;
+    s->who.scope = SCOPE_NOWHERE;
+    s->who.region = s->who.org = 0;
+    drop_subscriptions(s);
+}
+
+/* In force at once, for those too who came with it before: revoked, or with a secret that it has no more. */
 void turn_put_token(struct turn *t, const struct token_row *row)
 {
-    char principal[ACTOR_BYTES_MAX + 1];
     tokens_put(&t->tokens, row);
     batch_add_token(t->gathering, row);
-    snprintf(principal, sizeof principal, "token:%s", row->id);
-    for (struct session *s = t->sessions; s != NULL && row->revoked_at != 0; s = s->next)
-        if (strcmp(s->who.principal, principal) == 0) {
-            s->who.roles = 0;
-            drop_subscriptions(s);
-        }
+    for (struct session *s = t->sessions; s != NULL; s = s->next)
+        if (s->who.has_secret && strcmp(s->who.principal + strlen(TOKEN_PRINCIPAL), row->id) == 0 &&
+            !is_good_still(t, &s->who))
+            end_rights(s);
 }
 
 bool turn_identify(struct turn *t, struct session *s, const char *token, size_t len)
 {
-    drop_subscriptions(s);
+    end_rights(s);
     if (tokens_check(&t->tokens, token, len, t->ports.now(t->ports.context), &s->who)) {
         snprintf(s->actor, sizeof s->actor, "%s", s->who.principal);
         return true;
     }
-    s->who.roles = 0;
     s->failures++;
     t->counts.wrong_tokens++;
     return false;
@@ -190,7 +200,7 @@ struct session *find_session(struct turn *t, uint64_t connection)
 
 bool call_step(struct call *call, struct command *command)
 {
-    command->actor = call->session->actor;
+    command->actor = call->actor;
     if (arg_has(&call->args, P_REASON))
         command->reason = call->args.text[P_REASON];
     call->outcome = engine_step(call->engine, command, call->now);

@@ -56,11 +56,10 @@ static const char events_sql[] =
     "people INTEGER NOT NULL, state INTEGER NOT NULL, level INTEGER NOT NULL, "
     "actor TEXT NOT NULL, reason TEXT NOT NULL" EVENT_4_AFTER ") STRICT";
 
-#define CHECK_5 ", row_check INTEGER NOT NULL DEFAULT 0" /* as ALTER TABLE adds it */
 /* Personal data, sealed; the telephone's keyed digest finds an order again. */
 static const char contact_sql[] =
     "CREATE TABLE contact(order_id INTEGER PRIMARY KEY, put_at INTEGER NOT NULL, "
-    "sealed BLOB NOT NULL, phone BLOB NOT NULL" CHECK_5 ") STRICT";
+    "sealed BLOB NOT NULL, phone BLOB NOT NULL) STRICT";
 static const char contact_phone_sql[] =
     "CREATE TABLE contact_phone(phone BLOB NOT NULL, order_id INTEGER NOT NULL, "
     "PRIMARY KEY(phone, order_id)) STRICT, WITHOUT ROWID";
@@ -74,15 +73,12 @@ static const char tokens_sql[] =
 /* The last numbers given; the audit chain's head, and the head before the oldest event that is kept;
  * the profile of its digests; a sealed word that tells whether the master key is the right one. */
 #define COUNTER_4 "next_record INTEGER NOT NULL, "
-/* Since version 5: how many commits there were; of each table how many rows it has, under a MAC; and the
- * signature of the base. */
-#define COUNTER_5 "commits INTEGER NOT NULL, tables BLOB NOT NULL, base_line TEXT NOT NULL, "
 static const char counters_sql[] =
     "CREATE TABLE counters(one INTEGER PRIMARY KEY CHECK(one = 1), next_order INTEGER NOT NULL, "
     "next_offer INTEGER NOT NULL, next_org INTEGER NOT NULL, next_event INTEGER NOT NULL, "
     "next_ref INTEGER NOT NULL, head BLOB NOT NULL, base_seq INTEGER NOT NULL, "
     "base_head BLOB NOT NULL, profile INTEGER NOT NULL, key_check BLOB NOT NULL, "
-    COUNTER_4 COUNTER_5 "row_check INTEGER NOT NULL) STRICT"; /* 0 until the first commit */
+    COUNTER_4 "row_check INTEGER NOT NULL) STRICT"; /* 0 until the first commit */
 
 #define RECORD_4 "region INTEGER NOT NULL, day INTEGER NOT NULL, state INTEGER NOT NULL, " \
                  "source TEXT NOT NULL, external_id TEXT NOT NULL, "
@@ -98,10 +94,10 @@ static const char records_external_sql[] =
 static const char emergencies_sql[] =
     "CREATE TABLE emergencies(region INTEGER PRIMARY KEY, opened_at INTEGER NOT NULL, "
     "until INTEGER NOT NULL, " ROW_CHECK_LAST ") STRICT";
-static const char push_sql[] = "CREATE TABLE push(one INTEGER PRIMARY KEY CHECK(one = 1), cursor INTEGER NOT NULL" CHECK_5 ") STRICT";
-static const char push_row_sql[] = "INSERT INTO push VALUES(1, 0, 0)";
+static const char push_sql[] = "CREATE TABLE push(one INTEGER PRIMARY KEY CHECK(one = 1), cursor INTEGER NOT NULL) STRICT";
+static const char push_row_sql[] = "INSERT INTO push VALUES(1, 0)";
 static const char dead_letters_sql[] =
-    "CREATE TABLE dead_letters(seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, status INTEGER NOT NULL" CHECK_5 ") STRICT";
+    "CREATE TABLE dead_letters(seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, status INTEGER NOT NULL) STRICT";
 static const char served_sql[] =
     "CREATE TABLE served(person INTEGER NOT NULL, org INTEGER NOT NULL, " ROW_CHECK
     "PRIMARY KEY(person, org)) STRICT, WITHOUT ROWID";
@@ -121,7 +117,7 @@ static const char *const others_sql[] = {
     skills_sql,
     tokens_sql,
     counters_sql,
-    "INSERT INTO counters VALUES(1, 1, 1, 1, 1, 1, zeroblob(32), 0, zeroblob(32), 0, x'', 1, 0, x'', '', 0)",
+    "INSERT INTO counters VALUES(1, 1, 1, 1, 1, 1, zeroblob(32), 0, zeroblob(32), 0, x'', 1, 0)",
     records_volunteer_sql,
     records_held_sql,
     records_external_sql,
@@ -161,8 +157,7 @@ static int create_without(sqlite3 *db, const char *sql, const char *const *colum
 }
 
 static const char *const added_3[] = {ROW_CHECK, ORDER_4, EVENT_4_AFTER};
-static const char *const added_4[] = {ORDER_4, EVENT_4_AFTER, RECORD_4, COUNTER_4, RECENT_4, COUNTER_5, CHECK_5};
-static const char *const added_5[] = {COUNTER_5, CHECK_5};
+static const char *const added_4[] = {ORDER_4, EVENT_4_AFTER, RECORD_4, COUNTER_4, RECENT_4};
 
 /* Version 2: a history is followed back from event to event, where version 1 searched the log; and an
  * offer remembers that it was withdrawn because others covered the order. The new columns must stand
@@ -279,7 +274,7 @@ static int seal_contacts(sqlite3 *db, const struct vault *vault, struct failure 
     int rc = sqlite_run(db, "ALTER TABLE contact RENAME TO contact_2", failure);
     const char *const steps[] = {contact_sql, contact_phone_sql, contact_gone_sql};
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(steps); i++)
-        rc = create_without(db, steps[i], added_5, (int)ARRAY_LEN(added_5), failure);
+        rc = sqlite_run(db, steps[i], failure);
     if (rc != 0 || sqlite3_prepare_v2(db, "SELECT * FROM contact_2", -1, &rows, NULL) != SQLITE_OK)
         return rc != 0 ? rc : sqlite_fail(db, "migrate", failure);
     int step = SQLITE_DONE;
@@ -429,30 +424,11 @@ static int migrate_3_to_4(sqlite3 *db, struct failure *failure)
         "INSERT INTO counters SELECT one, next_order, next_offer, next_org, next_event, next_ref, head, base_seq, "
         "base_head, profile, key_check, (SELECT coalesce(max(id), 0) + 1 FROM records), 0 FROM older",
         "DROP TABLE older",
-        records_volunteer_sql, records_held_sql, records_external_sql, emergencies_sql, push_sql,
-        "INSERT INTO push VALUES(1, 0)", dead_letters_sql, series_sql,
+        records_volunteer_sql, records_held_sql, records_external_sql, emergencies_sql, push_sql, push_row_sql,
+        dead_letters_sql, series_sql,
     };
     for (size_t i = 0; i < ARRAY_LEN(last); i++)
-        if (create_without(db, last[i], added_5, (int)ARRAY_LEN(added_5), failure) != 0)
-            return -1;
-    return 0;
-}
-
-/* Version 5: what had no digest gets one, the counters tell how many commits and rows there are. */
-static int migrate_4_to_5(sqlite3 *db, struct failure *failure)
-{
-    static const char *const steps[] = {
-        "ALTER TABLE contact ADD COLUMN row_check INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE push ADD COLUMN row_check INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE dead_letters ADD COLUMN row_check INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE counters RENAME TO older",
-        counters_sql,
-        "INSERT INTO counters SELECT one, next_order, next_offer, next_org, next_event, next_ref, head, base_seq, "
-        "base_head, profile, key_check, next_record, 0, x'', '', 0 FROM older",
-        "DROP TABLE older",
-    };
-    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
-        if (sqlite_run(db, steps[i], failure) != 0)
+        if (sqlite_run(db, last[i], failure) != 0)
             return -1;
     return 0;
 }
@@ -499,10 +475,8 @@ static int migrate_one(sqlite3 *db, int64_t version, const struct vault *vault, 
         return migrate_1_to_2(db, failure);
     case 2:
         return migrate_2_to_3(db, vault, failure);
-    case 3:
-        return migrate_3_to_4(db, failure);
     default:
-        return migrate_4_to_5(db, failure);
+        return migrate_3_to_4(db, failure);
     }
 }
 

@@ -14,7 +14,7 @@
 #include "gauge.h"
 #include "vault.h"
 
-#define SCHEMA_VERSION 5
+#define SCHEMA_VERSION 4
 #define STORE_FILE "paidan.db"
 
 struct store;

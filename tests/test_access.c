@@ -137,11 +137,17 @@ START_TEST(two_secrets_live_and_a_revoked_token_is_shut_out)
     struct daemon one = as(&d, with_first);
     struct daemon two = as(&d, with_second);
     ck_assert_ptr_nonnull(daemon_call(&one, "order.list", "{}"));
+    ck_assert_ptr_nonnull(daemon_call(&one, "event.subscribe", "{}"));
     ck_assert_ptr_nonnull(daemon_call(&two, "order.list", "{}"));
     snprintf(third, sizeof third, "%s", member(daemon_call(&d, "token.rotate", "{\"token_id\":\"platform\"}"), "token"));
     struct client *late = enter(d.tcp, first); /* the oldest is gone */
     struct daemon gone = as(&d, late);
     ck_assert_str_eq(daemon_refused(&gone, "order.list", "{}"), "unauthenticated");
+    ck_assert_str_eq(daemon_refused(&one, "order.list", "{}"), "unauthenticated"); /* who came with it is out too */
+    daemon_number(&d, "order.place", "{\"ref\":\"1\",\"region\":" TOWN ",\"category\":\"legal_aid\"}", "order");
+    struct client_message m;
+    ck_assert_int_eq(client_receive(with_first, 300, &m), 0); /* and hears nothing that it subscribed to */
+    ck_assert_ptr_nonnull(daemon_call(&two, "order.list", "{}"));
     daemon_number(&d, "token.revoke", "{\"token_id\":\"platform\"}", "none");
     ck_assert_str_eq(daemon_refused(&two, "order.list", "{}"), "unauthenticated"); /* at once */
     ck_assert_str_eq(daemon_refused(&d, "token.rotate", "{\"token_id\":\"platform\"}"), "bad_state");
@@ -154,6 +160,18 @@ START_TEST(two_secrets_live_and_a_revoked_token_is_shut_out)
     snprintf(command, sizeof command, "! grep -rqF '%s' %s", second + strlen("platform."), d.directory);
     ck_assert_int_eq(system(command), 0); /* no file has the secret */
     daemon_end(&d);
+}
+END_TEST
+
+/* Who has no token is no organisation, so that role cannot be everybody's. */
+START_TEST(the_role_of_an_organisation_is_not_for_strangers)
+{
+    static const char *const wrong[] = {"org", "dispatcher, org"};
+    char said[4000];
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        ck_assert_int_eq(daemon_run((const char *const[]){"--data", "/nowhere", "--listen", "unix:/nowhere/s", "--open-roles", wrong[i], NULL}, said, sizeof said), EX_CONFIG);
+        ck_assert_ptr_nonnull(strstr(said, "org is the role of one organisation"));
+    }
 }
 END_TEST
 
@@ -493,6 +511,7 @@ Suite *suite_access(void)
     tcase_add_test(t, roles_have_names);
     tcase_add_test(t, without_a_token_there_is_nothing);
     tcase_add_test(t, a_token_opens_what_it_is_for_and_no_more);
+    tcase_add_test(t, the_role_of_an_organisation_is_not_for_strangers);
     tcase_add_test(t, two_secrets_live_and_a_revoked_token_is_shut_out);
     tcase_add_test(t, an_expired_token_is_over);
     tcase_add_test(t, contact_is_shown_after_acceptance);

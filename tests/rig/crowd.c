@@ -491,10 +491,14 @@ void crowd_cut(struct crowd *c)
 static struct identity identity_of(const struct crowd_client *client)
 {
     static const struct identity who[CROWD_CLIENTS] = {
-        {"uid:0", ROLE_EVERY, 0, 0, 0},           {"token:platform", ROLE_PLATFORM, 11, 0, 0},
-        {"token:city", ROLE_SUPERVISOR, 0, 0, 0}, {"token:county", ROLE_DISPATCHER, 12, 0, 0},
-        {"token:org4", ROLE_ORG, 0, 4, 0},        {"token:org5", ROLE_ORG, 0, 5, 0},
-        {"uid:6", ROLE_EVERY, 0, 0, 0},           {"uid:7", ROLE_EVERY, 0, 0, 0}};
+        {.principal = "uid:0", .roles = ROLE_EVERY, .scope = SCOPE_EVERYWHERE},
+        {.principal = "token:platform", .roles = ROLE_PLATFORM, .scope = SCOPE_REGION, .region = 11},
+        {.principal = "token:city", .roles = ROLE_SUPERVISOR, .scope = SCOPE_EVERYWHERE},
+        {.principal = "token:county", .roles = ROLE_DISPATCHER, .scope = SCOPE_REGION, .region = 12},
+        {.principal = "token:org4", .roles = ROLE_ORG, .org = 4},
+        {.principal = "token:org5", .roles = ROLE_ORG, .org = 5},
+        {.principal = "uid:6", .roles = ROLE_EVERY, .scope = SCOPE_EVERYWHERE},
+        {.principal = "uid:7", .roles = ROLE_EVERY, .scope = SCOPE_EVERYWHERE}};
     return who[client->place];
 }
 

@@ -150,7 +150,7 @@ static void any_identity(struct trespass *t)
     if ((t->who.roles & ROLE_ORG) != 0)
         t->who.org = 1 + draw(t, CROWD_ORGS);
     else
-        t->who.region = regions[draw(t, ARRAY_LEN(regions))];
+        t->who.scope = SCOPE_REGION, t->who.region = regions[draw(t, ARRAY_LEN(regions))];
     snprintf(t->who.principal, sizeof t->who.principal, "token:t%llu", (unsigned long long)draw(t, 1000000));
 }
 

@@ -76,6 +76,17 @@ bool access_sees(const struct call *call, uint64_t region)
     return (shared_roles(call) & ~(unsigned)ROLE_ORG) == 0 || is_within(call, region);
 }
 
+bool access_counts(const struct call *call, uint64_t region)
+{
+    return (shared_roles(call) & ~(unsigned)ROLE_ORG) != 0 && is_within(call, region);
+}
+
+bool access_counts_org(const struct call *call, const struct org *org)
+{
+    return (shared_roles(call) & ~(unsigned)ROLE_ORG) != 0 ? call->who.scope == SCOPE_EVERYWHERE
+                                                           : org->id == call->who.org;
+}
+
 static bool not_found(struct call *call, enum param p)
 {
     return error_set(&call->error, REFUSAL_NOT_FOUND, params[p].name, "%s", "");
@@ -86,28 +97,27 @@ static bool forbidden(struct call *call, enum param p)
     return error_set(&call->error, REFUSAL_FORBIDDEN, params[p].name, "it is outside what you may see");
 }
 
-/* A foreign order is answered like one that does not exist. An ended one is left to the reader, which
- * looks at its region (access_narrow). */
+/* A foreign order is answered like one that does not exist. What the reader answers is left to it: it looks
+ * at the region (access_narrow), of open and ended ones alike, and finds what is foreign no more than what
+ * is not there. */
 static bool may_order(struct call *call, enum param p)
 {
-    if (!arg_has(&call->args, p))
+    if (!arg_has(&call->args, p) || (call->method->flags & METHOD_READER) != 0)
         return true;
     const struct order *o = engine_order(call->engine, (uint64_t)call->args.number[p]);
     const struct series *s = engine_series(call->engine, (uint64_t)call->args.number[p]); /* of the same sequence */
     if (o == NULL && s == NULL)
-        return (call->method->flags & METHOD_READER) != 0 || not_found(call, p);
+        return not_found(call, p);
     return is_within(call, o != NULL ? o->region : s->region) || not_found(call, p);
 }
 
 static bool may_offer(struct call *call)
 {
-    if (!arg_has(&call->args, P_OFFER))
+    if (!arg_has(&call->args, P_OFFER) || (call->method->flags & METHOD_READER) != 0)
         return true;
     const struct offer *f = engine_offer(call->engine, (uint64_t)call->args.number[P_OFFER]);
     const struct order *o = f != NULL ? engine_order(call->engine, f->order_id) : NULL;
-    if (o == NULL)
-        return (call->method->flags & METHOD_READER) != 0 || not_found(call, P_OFFER);
-    return is_within(call, o->region) || not_found(call, P_OFFER);
+    return (o != NULL && is_within(call, o->region)) || not_found(call, P_OFFER);
 }
 
 /* Changing an organisation, or its figures, needs its region; dispatching to one does not. */
@@ -115,12 +125,12 @@ static bool may_org(struct call *call, enum param p)
 {
     const struct method *m = call->method;
     bool is_about_org = m->params[0] == P_ORG || p == P_ID;
-    const struct org *org = NULL;
-    if (arg_has(&call->args, p))
-        org = engine_org(call->engine, (uint64_t)call->args.number[p]);
-    if (org == NULL || !is_about_org || (m->roles & ROLE_EVERY) == ROLE_EVERY)
+    if (!arg_has(&call->args, p) || !is_about_org || (m->roles & ROLE_EVERY) == ROLE_EVERY)
         return true;
-    return is_within(call, org->region) || forbidden(call, p);
+    const struct org *org = engine_org(call->engine, (uint64_t)call->args.number[p]);
+    if (org == NULL && p == P_ID) /* it is to be registered */
+        return true;
+    return (org != NULL && is_within(call, org->region)) || forbidden(call, p);
 }
 
 static bool in_region(struct call *call)
@@ -205,8 +215,13 @@ static int by_code(const void *a, const void *b)
 
 void access_narrow(const struct call *call, struct query *q)
 {
-    if (call->who.scope == SCOPE_EVERYWHERE || q->filter.regions != NULL ||
-        (shared_roles(call) & ~(unsigned)ROLE_ORG) == 0)
+    if ((shared_roles(call) & ~(unsigned)ROLE_ORG) == 0) {
+        q->filter.reach = REACH_EVERYWHERE;
+        q->filter.org = call->who.org; /* which is all that it sees */
+        return;
+    }
+    q->filter.reach = call->who.scope == SCOPE_EVERYWHERE && q->filter.regions == NULL ? REACH_EVERYWHERE : REACH_REGIONS;
+    if (q->filter.reach == REACH_EVERYWHERE || q->filter.regions != NULL)
         return;
     uint64_t *codes = must_alloc(engine_region_count(call->engine) + 1, sizeof *codes);
     for (uint32_t slot = 0; slot < engine_region_count(call->engine); slot++) {

@@ -49,9 +49,13 @@ struct query;
  * caller's own region or organisation where a list is asked for without one. Cost: the few objects that
  * the parameters name. */
 bool access_check(struct call *call);
-/* Narrows what the reader looks up to what the caller may see. */
+/* Narrows what the reader looks up to what the caller may see; without it a question reaches nothing. */
 void access_narrow(const struct call *call, struct query *query);
-/* Whether the caller may see an order of that region. */
+/* Whether the caller may see an order of that region; one with the role org alone: as far as its region goes. */
 bool access_sees(const struct call *call, uint64_t region);
+/* Whether the caller may see how many orders there are at a region, and offers of an organisation: of all
+ * regions, so who holds for one does not. */
+bool access_counts(const struct call *call, uint64_t region);
+bool access_counts_org(const struct call *call, const struct org *org);
 
 #endif

@@ -170,7 +170,7 @@ void pack_order_offers(struct pack *pack, const struct engine *engine, const str
     pack_close(pack);
 }
 
-void pack_org(struct pack *pack, const struct engine *engine, const struct org *org)
+void pack_org(struct pack *pack, const struct engine *engine, const struct org *org, bool with_counts)
 {
     char schedule[SCHEDULE_TEXT_BYTES_MAX];
     schedule_format(&org->week, schedule);
@@ -196,10 +196,11 @@ void pack_org(struct pack *pack, const struct engine *engine, const struct org *
     for (uint32_t i = 0; i < org_more(org)->region_count; i++)
         pack_uint(pack, org_more(org)->regions[i]);
     pack_close(pack);
-    pack_key_uint(pack, "live_offers", org_more(org)->live_count);
+    if (with_counts)
+        pack_key_uint(pack, "live_offers", org_more(org)->live_count);
 }
 
-void pack_region(struct pack *pack, const struct engine *engine, uint32_t slot)
+void pack_region(struct pack *pack, const struct engine *engine, uint32_t slot, bool with_counts)
 {
     const struct region *r = engine_region_slot(engine, slot);
     pack_map(pack);
@@ -214,7 +215,8 @@ void pack_region(struct pack *pack, const struct engine *engine, uint32_t slot)
         pack_key_degrees(pack, "lat", r->lat);
         pack_key_degrees(pack, "lon", r->lon);
     }
-    pack_key_uint(pack, "waiting", r->queue_count);
+    if (with_counts)
+        pack_key_uint(pack, "waiting", r->queue_count);
     pack_close(pack);
 }
 

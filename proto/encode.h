@@ -18,8 +18,8 @@ void pack_inbox_offer(struct pack *pack, const struct engine *engine, const stru
 /* `offers: [{offer, org, state, people, expires_at}]` of an order in memory. */
 void pack_order_offers(struct pack *pack, const struct engine *engine, const struct order *order,
                        bool with_past);
-void pack_org(struct pack *pack, const struct engine *engine, const struct org *org);
-void pack_region(struct pack *pack, const struct engine *engine, uint32_t slot);
+void pack_org(struct pack *pack, const struct engine *engine, const struct org *org, bool with_counts);
+void pack_region(struct pack *pack, const struct engine *engine, uint32_t slot, bool with_counts);
 void pack_event(struct pack *pack, const struct event *event);
 void pack_candidate(struct pack *pack, const struct engine *engine, const struct candidate *c);
 void pack_next(struct pack *pack, uint64_t next); /* nil when that was all */

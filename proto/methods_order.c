@@ -181,7 +181,7 @@ static bool run_get(struct call *call, struct pack *out)
 {
     uint64_t id = (uint64_t)call->args.number[P_ORDER];
     const struct order *o = engine_order(call->engine, id);
-    if (o != NULL) {
+    if (o != NULL && access_sees(call, o->region)) {
         pack_map(out);
         pack_order(out, call->engine, o);
         pack_order_offers(out, call->engine, o, true);
@@ -343,6 +343,9 @@ static bool run_contact_get(struct call *call, struct pack *out)
 {
     (void)out;
     uint64_t id = (uint64_t)call->args.number[P_ORDER];
+    const struct order *o = engine_order(call->engine, id);
+    if (o != NULL && !access_sees(call, o->region))
+        return error_set(&call->error, REFUSAL_NOT_FOUND, "order", "no personal data are kept for it");
     if (!note_contact(call, id, EVENT_CONTACT_READ))
         return false;
     call->query = query_new(QUERY_CONTACT);

@@ -47,7 +47,7 @@ static bool run_get(struct call *call, struct pack *out)
         return error_set(&call->error, REFUSAL_NOT_FOUND, "org", "%s", "");
     char date[11];
     pack_map(out);
-    pack_org(out, call->engine, org);
+    pack_org(out, call->engine, org, access_counts_org(call, org));
     pack_key(out, "dates");
     pack_list(out);
     for (uint32_t i = 0; i < org_more(org)->date_count; i++) {
@@ -91,7 +91,7 @@ static bool run_list(struct call *call, struct pack *out)
             !skillset_within(&a->skills, &org->skills))
             continue;
         pack_map(out);
-        pack_org(out, call->engine, org);
+        pack_org(out, call->engine, org, access_counts_org(call, org));
         pack_close(out);
         taken++;
     }
@@ -127,7 +127,7 @@ static bool run_dates(struct call *call, struct pack *out)
 
 const struct method org_methods[] = {
     {"org.put", ROLE_OPERATOR | ROLE_SUPERVISOR, "Register an organisation, or write its registration anew. What is absent takes its default.", "{org}", METHOD_WRITE | METHOD_NEW, 3, {P_LAT, P_LON, P_SKILLS, P_ID, P_NAME, P_REGION, P_CRS, P_REACH_M, P_CAPACITY, P_CERTIFIED, P_SCHEDULE, P_TYPE, P_REGISTERED, P_INSURED, P_YOUTH, P_SUSPENDED, P_REGIONS, P_DRY_RUN, P_REF}, run_put, encode_org, NULL},
-    {"org.get", ROLE_EVERY, "One organisation.", "{org, name, …, dates}", 0, 1, {P_ORG}, run_get, NULL, NULL},
+    {"org.get", ROLE_EVERY, "One organisation; `live_offers` is for itself and for who holds for all regions.", "{org, name, …, live_offers?, dates}", 0, 1, {P_ORG}, run_get, NULL, NULL},
     {"org.list", ROLE_EVERY, "Organisations of a region and below, or with skills.", "{items: [{org, name, …}], next}", 0, 0, {P_REGION, P_SKILLS, P_AFTER, P_LIMIT}, run_list, NULL, NULL},
     {"org.remove", ROLE_OPERATOR | ROLE_SUPERVISOR, "Take an organisation off the registry; not while offers are live.", "{org}", METHOD_WRITE, 1, {P_ORG, P_REASON, P_REF}, run_remove, encode_org, NULL},
     {"org.duty", ROLE_ORG | ROLE_DISPATCHER, "On duty or off duty.", "{org}", METHOD_WRITE, 2, {P_ORG, P_ON, P_REF}, run_duty, encode_org, NULL},

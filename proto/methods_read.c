@@ -107,6 +107,10 @@ static void got_events(struct call *call, const struct query *q, struct pack *ou
         error_set(&call->error, REFUSAL_NOT_FOUND, "order", "%s", "");
         return;
     }
+    if (q->kind == QUERY_HISTORY && q->is_elsewhere) {
+        error_set(&call->error, REFUSAL_BAD_VALUE, "after", "it is no cursor of this order: take `next` of its last page");
+        return;
+    }
     pack_map(out);
     pack_key(out, "items");
     pack_list(out);
@@ -122,6 +126,7 @@ static bool run_subscribe(struct call *call, struct pack *out)
     struct query *q = question_from_args(call, QUERY_EVENTS);
     if (q == NULL)
         return false;
+    access_narrow(call, q);
     turn_subscribe(call, arg_has(&call->args, P_AFTER) ? q->after : UINT64_MAX, &q->filter);
     query_free(q); /* the subscription has the filter's regions now */
     pack_map(out);
@@ -208,7 +213,8 @@ static bool run_stats_org(struct call *call, struct pack *out)
 #define TALLY_FIELD(type, name) pack_key_int(out, #name, (int64_t)org->tally.name);
 #include "engine/fields.def"
 #undef TALLY_FIELD
-    pack_key_uint(out, "live_offers", org_more(org)->live_count);
+    if (access_counts_org(call, org))
+        pack_key_uint(out, "live_offers", org_more(org)->live_count);
     pack_activity(org, out);
     pack_close(out);
     return true;
@@ -283,7 +289,7 @@ static bool run_region(struct call *call, struct pack *out)
     uint32_t slot = engine_region_find(call->engine, (uint64_t)call->args.number[P_REGION]);
     if (slot == SLOT_NONE)
         return error_set(&call->error, REFUSAL_NOT_FOUND, "region", "%s", "");
-    pack_region(out, call->engine, slot);
+    pack_region(out, call->engine, slot, access_counts(call, engine_region_slot(call->engine, slot)->code));
     return true;
 }
 
@@ -303,7 +309,7 @@ static bool run_regions(struct call *call, struct pack *out)
     for (; slot < engine_region_count(call->engine) && taken < limit; slot++) {
         if (parent != 0 && engine_region_slot(call->engine, slot)->parent != outer)
             continue;
-        pack_region(out, call->engine, slot);
+        pack_region(out, call->engine, slot, access_counts(call, engine_region_slot(call->engine, slot)->code));
         taken++;
     }
     pack_close(out);
@@ -322,7 +328,7 @@ const struct method read_methods[] = {
     {"event.subscribe", ROLE_PLATFORM | ROLE_DISPATCHER | ROLE_ORG, "Notifications [2, \"event\", [{…}]] from now on, or from `after` on, until the connection ends.", "{subscription}", 0, 0, {P_AFTER, P_REGION, P_BELOW, P_ORDER, P_ORG, P_KIND}, run_subscribe, NULL, NULL},
     {"stats.summary", ROLE_SUPERVISOR | ROLE_AUDITOR, "Orders counted by state, category and priority.", "{items: [{state, category, priority, orders, headcount}], next, orders, states}", METHOD_READER, 0, {P_REGION, P_BELOW, P_SINCE, P_UNTIL}, run_summary, NULL, got_summary},
     {"stats.org", ROLE_SUPERVISOR | ROLE_ORG, "What an organisation has done, its activity index, and why that is what it is.", "{org, name, accept_count, …, activity, activity_parts: [{part, value, weight}], recent: {as_of, asked, …}}", 0, 1, {P_ORG}, run_stats_org, NULL, NULL},
-    {"region.get", ROLE_EVERY, "One region.", "{region, name, level, parent, county, lat, lon, waiting}", 0, 1, {P_REGION}, run_region, NULL, NULL},
+    {"region.get", ROLE_EVERY, "One region; `waiting` is how many orders do, for who may see them.", "{region, name, level, parent, county, lat, lon, waiting?}", 0, 1, {P_REGION}, run_region, NULL, NULL},
     {"region.list", ROLE_EVERY, "The regions right below one, or all.", LIST_ANSWER, 0, 0, {P_REGION, P_AFTER, P_LIMIT}, run_regions, NULL, NULL},
 };
 const int read_method_count = (int)ARRAY_LEN(read_methods);

@@ -1,5 +1,6 @@
 /* methods_record.c -- record.*, volunteer.get, certificate.issue: who served, how long, and what counts. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "codes.h"
@@ -27,26 +28,58 @@ static void pack_record(struct pack *out, const struct record_row *r)
     pack_close(out);
 }
 
-/* Those that wait are in the engine. */
-static void pack_held(struct call *call, int state, struct pack *out)
+/* What a list asks for by a number; absent: any. */
+static bool is_asked(const struct args *a, enum param p, uint64_t number)
+{
+    return !arg_has(a, p) || (uint64_t)a->number[p] == number;
+}
+
+static bool is_wanted(const struct call *call, const struct record_row *r)
+{
+    const struct args *a = &call->args;
+    return access_sees(call, r->region) && r->state == a->number[P_RECORD_STATE] && is_asked(a, P_ORG, r->org) &&
+           is_asked(a, P_ORDER, r->order) && is_asked(a, P_OFFER, r->offer) && is_asked(a, P_VOLUNTEER, r->volunteer) &&
+           r->at >= arg_number(a, P_SINCE, 0) && (arg_number(a, P_UNTIL, 0) == 0 || r->at < a->number[P_UNTIL]);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct record_row *x = *(const struct record_row *const *)a;
+    const struct record_row *y = *(const struct record_row *const *)b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Those that wait are in the engine, in no sequence. `waiting` counts all pages. */
+static void pack_held(struct call *call, struct pack *out)
 {
     uint32_t limit = (uint32_t)arg_number(&call->args, P_LIMIT, 100);
-    uint64_t org = (uint64_t)arg_number(&call->args, P_ORG, 0);
+    uint64_t after = (uint64_t)arg_number(&call->args, P_AFTER, 0);
+    const struct record_row **rows = NULL;
     uint32_t slot = SLOT_NONE;
     uint32_t count = 0;
+    uint32_t room = 0;
+    uint64_t waiting = 0;
+    for (const struct record_row *r; (r = engine_next_held(call->engine, &slot)) != NULL;) {
+        bool is_listed = is_wanted(call, r);
+        waiting += is_listed;
+        if (!is_listed || r->id <= after)
+            continue;
+        if (count == room)
+            rows = must_realloc(rows, room = room * 2 + 64, sizeof *rows);
+        rows[count++] = r;
+    }
+    if (count != 0)
+        qsort(rows, count, sizeof *rows, by_id);
     pack_map(out);
     pack_key(out, "items");
     pack_list(out);
-    for (const struct record_row *r; (r = engine_next_held(call->engine, &slot)) != NULL;) {
-        if (r->state != state || !access_sees(call, r->region) || (org != 0 && org != r->org))
-            continue;
-        if (count++ < limit)
-            pack_record(out, r);
-    }
+    for (uint32_t i = 0; i < count && i < limit; i++)
+        pack_record(out, rows[i]);
     pack_close(out);
-    pack_next(out, 0);
-    pack_key_uint(out, "waiting", count);
+    pack_next(out, count > limit ? rows[limit - 1]->id : 0);
+    pack_key_uint(out, "waiting", waiting);
     pack_close(out);
+    free(rows);
 }
 
 static bool run_list(struct call *call, struct pack *out)
@@ -54,7 +87,7 @@ static bool run_list(struct call *call, struct pack *out)
     const struct args *a = &call->args;
     int64_t state = arg_number(a, P_RECORD_STATE, -1);
     if (state == RECORD_REVIEW || state == RECORD_REVIEW_HIGH) {
-        pack_held(call, (int)state, out);
+        pack_held(call, out);
         return true;
     }
     call->query = question_from_args(call, QUERY_RECORDS);
@@ -169,6 +202,10 @@ static void add(struct call *call, const struct query *q, struct pack *out)
     struct command c = {.op = OP_RECORD_ADD, .is_check = carried->is_check};
     c.u.record.fresh = &carried->row;
     c.u.record.stored = q->record_count != 0 ? q->records : NULL;
+    if (q->is_elsewhere) { /* nothing more is said of it */
+        error_set(&call->error, REFUSAL_BAD_VALUE, "external_id", "the issuer's number is taken");
+        return;
+    }
     if (!call_step(call, &c))
         return;
     if (c.is_check) {
@@ -283,8 +320,8 @@ const struct method record_methods[] = {
     {"record.list", ROLE_EVERY & ~ROLE_OPERATOR, "Service records by number; those that wait for a review with `record_state`.", "{items: [{record, record_state, volunteer, minutes, date, order, offer, org, …}], next}", METHOD_READER, 0, {P_ORG, P_ORDER, P_OFFER, P_VOLUNTEER, P_RECORD_STATE, P_SINCE, P_UNTIL, P_AFTER, P_LIMIT}, run_list, NULL, got_records},
     {"record.review", ROLE_DISPATCHER, "Say whether minutes that wait count: beyond `day_minutes` of a volunteer's day, or late ones, a dispatcher; beyond `day_minutes_reviewed` a supervisor.", RECORD_ANSWER, METHOD_WRITE, 2, {P_RECORD, P_GRANT, P_REASON, P_REF}, run_review, encode_review, NULL},
     {"record.revoke", ROLE_SUPERVISOR, "Certified minutes count no longer. Saying it twice is the same as once.", RECORD_ANSWER, METHOD_WRITE | METHOD_READER | METHOD_LATER, 2, {P_RECORD, P_REASON}, run_revoke, encode_packed, revoke},
-    {"record.add", ROLE_PLATFORM, "Minutes that another issuer certified, by its own number: the same again is the same as once, and a corrected one takes the place of what stood here.", RECORD_ANSWER, METHOD_WRITE | METHOD_READER | METHOD_LATER, 5, {P_SOURCE, P_EXTERNAL_ID, P_VOLUNTEER, P_MINUTES, P_DATE, P_ORG, P_REGION, P_DRY_RUN}, run_add, encode_packed, add},
-    {"volunteer.get", ROLE_PLATFORM | ROLE_SUPERVISOR | ROLE_AUDITOR, "What a volunteer has served, by state, category and source, and the star that it comes to.", "{volunteer, minutes, review_minutes, revoked_minutes, star, next_star, next_star_minutes, items, next}", METHOD_READER, 1, {P_VOLUNTEER, P_FIRST_DATE, P_LAST_DATE}, run_volunteer, NULL, got_volunteer},
-    {"certificate.issue", ROLE_PLATFORM | ROLE_SUPERVISOR, "The figures of a certificate of service, put down as an event whose number is the certificate's.", "{certificate, issued_at, issuer, volunteer, minutes, items, next}", METHOD_WRITE | METHOD_READER | METHOD_LATER, 1, {P_VOLUNTEER, P_FIRST_DATE, P_LAST_DATE}, run_volunteer, encode_packed, issue},
+    {"record.add", ROLE_PLATFORM, "Minutes that another issuer certified, by its own number, which counts once in all regions: the same again is the same as once, and a corrected one takes the place of what stood here.", RECORD_ANSWER, METHOD_WRITE | METHOD_READER | METHOD_LATER, 5, {P_SOURCE, P_EXTERNAL_ID, P_VOLUNTEER, P_MINUTES, P_DATE, P_ORG, P_REGION, P_DRY_RUN}, run_add, encode_packed, add},
+    {"volunteer.get", ROLE_PLATFORM | ROLE_SUPERVISOR | ROLE_AUDITOR, "What a volunteer has served, by state, category and source, and the star that it comes to; who holds for a region gets what its records in that region and below come to.", "{volunteer, minutes, review_minutes, revoked_minutes, star, next_star, next_star_minutes, items, next}", METHOD_READER, 1, {P_VOLUNTEER, P_FIRST_DATE, P_LAST_DATE}, run_volunteer, NULL, got_volunteer},
+    {"certificate.issue", ROLE_PLATFORM | ROLE_SUPERVISOR, "The figures of a certificate of service, put down as an event whose number is the certificate's; who holds for a region certifies the minutes of that region and below.", "{certificate, issued_at, issuer, volunteer, minutes, items, next}", METHOD_WRITE | METHOD_READER | METHOD_LATER, 1, {P_VOLUNTEER, P_FIRST_DATE, P_LAST_DATE}, run_volunteer, encode_packed, issue},
 };
 const int record_method_count = (int)ARRAY_LEN(record_methods);

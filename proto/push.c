@@ -138,6 +138,7 @@ bool push_wants_sending(struct push *p, int64_t now)
     if (!p->is_retry && p->looked_until >= turn_published(p->turn))
         return false;
     struct query *q = query_new(QUERY_PUSH);
+    q->filter.reach = REACH_EVERYWHERE;
     q->filter.kinds = p->kinds;
     q->limit = p->looked_until < p->alone_until ? 1 : PUSH_EVENTS;
     q->after = p->looked_until;

@@ -25,10 +25,7 @@ static bool wants_event(const struct query_filter *f, const struct event *e)
         return false;
     if (event_is_for_all(e))
         return true;
-    for (uint32_t i = 0; i < f->region_count; i++)
-        if (f->regions[i] == e->region)
-            return true;
-    return f->regions == NULL;
+    return filter_reaches(f, e->region);
 }
 
 static void notify(struct turn *t, uint64_t barrier, const struct session *s, struct subscription *sub,
@@ -61,6 +58,7 @@ static void catch_up(struct turn *t, struct session *s, struct subscription *sub
     }
     struct query *q = query_new(QUERY_EVENTS);
     struct asked asked = {.connection = s->connection, .subscription = sub->number};
+    q->filter.reach = REACH_EVERYWHERE; /* the subscription's own filter looks at each */
     q->after = sub->position;
     q->limit = CATCH_UP_EVENTS;
     sub->is_asking = true;

@@ -35,7 +35,6 @@ void reader_answer(sqlite3 *db, const struct vault *vault, struct query *query);
 /* Shared by the files that answer: NULL with the query's failure; done with, with the last result code. */
 sqlite3_stmt *question_prepare(sqlite3 *db, const char *sql, struct query *query);
 void question_finish(sqlite3 *db, sqlite3_stmt *statement, int rc, struct query *query);
-bool question_has_region(const struct query_filter *filter, uint64_t region);
 
 /* sqlite_figures.c */
 void answer_record(sqlite3 *db, struct query *query);

@@ -31,18 +31,35 @@ void answer_record(sqlite3 *db, struct query *q)
             row_fail(statement, "records", &q->failure);
         q->records = must_alloc(1, sizeof *q->records);
         row_record(statement, q->records);
-        q->is_found = q->filter.regions == NULL || question_has_region(&q->filter, q->records->region);
+        q->is_found = filter_reaches(&q->filter, q->records->region);
+        q->is_elsewhere = !q->is_found;
         q->record_count = q->is_found;
     }
     question_finish(db, statement, rc, q);
 }
 
+/* The regions of one state, source and category come one after the other; they become one row. */
+static void add_served(struct query *q, const struct served_row *row, uint32_t *room)
+{
+    struct served_row *last = q->served_count != 0 ? &q->served[q->served_count - 1] : NULL;
+    if (last != NULL && last->state == row->state && last->category == row->category && strcmp(last->source, row->source) == 0) {
+        last->records += row->records;
+        last->minutes += row->minutes;
+        last->first_day = row->first_day < last->first_day ? row->first_day : last->first_day;
+        last->last_day = row->last_day > last->last_day ? row->last_day : last->last_day;
+        return;
+    }
+    if (q->served_count == *room)
+        q->served = must_realloc(q->served, *room = *room != 0 ? *room * 2 : 16, sizeof *q->served);
+    q->served[q->served_count++] = *row;
+}
+
 void answer_volunteer(sqlite3 *db, struct query *q)
 {
     sqlite3_stmt *statement = question_prepare(
-        db, "SELECT r.state, r.source, coalesce(o.category, -1), count(*), sum(r.minutes), min(r.day), max(r.day) "
+        db, "SELECT r.state, r.source, coalesce(o.category, -1), count(*), sum(r.minutes), min(r.day), max(r.day), r.region "
             "FROM records r LEFT JOIN orders o ON o.id = r.order_id WHERE r.volunteer = ?1 AND r.day >= ?2 "
-            "AND (?3 = 0 OR r.day <= ?3) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3", q);
+            "AND (?3 = 0 OR r.day <= ?3) GROUP BY 1, 2, 3, 8 ORDER BY 1, 2, 3, 8", q);
     uint32_t room = 0;
     if (statement == NULL)
         return;
@@ -51,16 +68,16 @@ void answer_volunteer(sqlite3 *db, struct query *q)
     sqlite3_bind_int64(statement, 3, q->filter.last_day);
     int rc = SQLITE_ROW;
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        if (q->served_count == room)
-            q->served = must_realloc(q->served, room = room != 0 ? room * 2 : 16, sizeof *q->served);
-        struct served_row *row = &q->served[q->served_count++];
-        *row = (struct served_row){.state = sqlite3_column_int(statement, 0),
+        if (!filter_reaches(&q->filter, (uint64_t)sqlite3_column_int64(statement, 7)))
+            continue;
+        struct served_row row = {.state = sqlite3_column_int(statement, 0),
                                    .category = sqlite3_column_int(statement, 2),
                                    .records = (uint64_t)sqlite3_column_int64(statement, 3),
                                    .minutes = (uint64_t)sqlite3_column_int64(statement, 4),
                                    .first_day = sqlite3_column_int(statement, 5),
                                    .last_day = sqlite3_column_int(statement, 6)};
-        row_text(statement, 1, row->source, sizeof row->source);
+        row_text(statement, 1, row.source, sizeof row.source);
+        add_served(q, &row, &room);
     }
     question_finish(db, statement, rc, q);
 }
@@ -141,7 +158,7 @@ void answer_month(sqlite3 *db, struct query *q)
         row_event(statement, &event);
         if (event.at >= f->until + DAY_MS)
             break;
-        if (event.region != 0 && event.at >= f->since && event.at < f->until && question_has_region(f, event.region))
+        if (event.region != 0 && event.at >= f->since && event.at < f->until && filter_reaches(f, event.region))
             add_event(&a, &event, sqlite3_column_int(statement, sqlite3_column_count(statement) - 1));
     }
     question_finish(db, statement, rc, q);

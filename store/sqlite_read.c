@@ -25,7 +25,7 @@ void question_finish(sqlite3 *db, sqlite3_stmt *statement, int rc, struct query 
     sqlite3_finalize(statement);
 }
 
-bool question_has_region(const struct query_filter *f, uint64_t region)
+bool filter_reaches(const struct query_filter *f, uint64_t region)
 {
     uint32_t low = 0;
     uint32_t high = f->region_count;
@@ -36,7 +36,8 @@ bool question_has_region(const struct query_filter *f, uint64_t region)
         else
             high = middle;
     }
-    return f->regions == NULL || (low < f->region_count && f->regions[low] == region);
+    return f->reach == REACH_EVERYWHERE ||
+           (f->reach == REACH_REGIONS && low < f->region_count && f->regions[low] == region);
 }
 
 static bool in_time(const struct query_filter *f, int64_t at)
@@ -54,7 +55,7 @@ static uint64_t take_order(struct query *q, sqlite3_stmt *row)
     if (!row_is_whole(row, 0, sqlite3_column_count(row)))
         row_fail(row, "orders", &q->failure);
     row_order(row, &o);
-    if (question_has_region(f, o.region) && in_time(f, o.placed_at) && (f->state < 0 || f->state == o.state))
+    if (filter_reaches(f, o.region) && in_time(f, o.placed_at) && (f->state < 0 || f->state == o.state))
         q->orders[q->order_count++] = o;
     return o.id;
 }
@@ -68,7 +69,7 @@ static uint64_t take_offer(struct query *q, sqlite3_stmt *row)
     row_offer(row, &offer);
     if ((f->org == 0 || f->org == offer.org) && (f->order == 0 || f->order == offer.order_id) &&
         (f->state < 0 || f->state == offer.state) && in_time(f, offer.made_at) &&
-        question_has_region(f, (uint64_t)sqlite3_column_int64(row, sqlite3_column_count(row) - 1)))
+        filter_reaches(f, (uint64_t)sqlite3_column_int64(row, sqlite3_column_count(row) - 1)))
         q->offers[q->offer_count++] = offer;
     return offer.id;
 }
@@ -79,7 +80,7 @@ static uint64_t take_event(struct query *q, sqlite3_stmt *row)
     struct event event;
     row_event(row, &event);
     if ((f->org == 0 || f->org == event.org) && (f->order == 0 || f->order == event.order) &&
-        (f->kind < 0 || f->kind == event.kind) && (event_is_for_all(&event) || question_has_region(f, event.region)) &&
+        (f->kind < 0 || f->kind == event.kind) && (event_is_for_all(&event) || filter_reaches(f, event.region)) &&
         in_time(f, event.at))
         q->events[q->event_count++] = event;
     return event.seq;
@@ -94,7 +95,7 @@ static uint64_t take_record(struct query *q, sqlite3_stmt *row)
         row_fail(row, "records", &q->failure);
     if ((f->org != 0 && f->org != r.org) || (f->order != 0 && f->order != r.order) ||
         (f->offer != 0 && f->offer != r.offer) || (f->volunteer != 0 && f->volunteer != r.volunteer) ||
-        (f->state >= 0 && f->state != r.state) || !in_time(f, r.at) || !question_has_region(f, r.region))
+        (f->state >= 0 && f->state != r.state) || !in_time(f, r.at) || !filter_reaches(f, r.region))
         return r.id;
     q->records[q->record_count++] = r;
     return r.id;
@@ -131,13 +132,14 @@ static void answer_order(sqlite3 *db, struct query *q)
         if (!row_is_whole(statement, 0, sqlite3_column_count(statement)))
             row_fail(statement, "orders", &q->failure);
         row_order(statement, q->orders);
-        q->is_found = question_has_region(&q->filter, q->orders->region);
+        q->is_found = filter_reaches(&q->filter, q->orders->region);
         q->order_count = q->is_found;
     }
     question_finish(db, statement, rc, q);
 }
 
-/* Follows the chain of events back from the order's last, then turns it round. */
+/* Follows the chain of events back from the order's last, or from one that the caller names and that must
+ * be the order's too, then turns it round. `next` is one that is there: older ones may have been purged. */
 static void answer_history(sqlite3 *db, struct query *q)
 {
     answer_order(db, q);
@@ -149,16 +151,24 @@ static void answer_history(sqlite3 *db, struct query *q)
     uint64_t seq = q->after != 0 ? q->after : q->orders->last_event;
     q->events = must_alloc(q->limit, sizeof *q->events);
     int rc = SQLITE_DONE;
-    while (seq != 0 && q->event_count < q->limit) {
+    while (seq != 0) {
+        struct event event;
         sqlite3_reset(statement);
         sqlite3_bind_int64(statement, 1, (int64_t)seq);
         rc = sqlite3_step(statement);
         if (rc != SQLITE_ROW)
-            break; /* older ones were purged */
-        row_event(statement, &q->events[q->event_count++]);
-        seq = q->events[q->event_count - 1].prev;
+            break;
+        row_event(statement, &event);
+        if (event.order != q->filter.order)
+            break;
+        if (q->event_count == q->limit) {
+            q->next = seq;
+            break;
+        }
+        q->events[q->event_count++] = event;
+        seq = event.prev;
     }
-    q->next = rc == SQLITE_ROW ? seq : 0;
+    q->is_elsewhere = q->after != 0 && q->event_count == 0;
     question_finish(db, statement, rc, q);
     for (uint32_t i = 0, j = q->event_count; i + 1 < j; i++) {
         struct event swap = q->events[i];
@@ -204,7 +214,7 @@ static void answer_summary(sqlite3 *db, struct query *q)
         int state = sqlite3_column_int(statement, 0);
         int category = sqlite3_column_int(statement, 1);
         int priority = sqlite3_column_int(statement, 2);
-        if (!question_has_region(&q->filter, (uint64_t)sqlite3_column_int64(statement, 4)) ||
+        if (!filter_reaches(&q->filter, (uint64_t)sqlite3_column_int64(statement, 4)) ||
             !in_time(&q->filter, sqlite3_column_int64(statement, 5)))
             continue;
         struct summary_row *cell =
@@ -312,7 +322,7 @@ void reader_answer(sqlite3 *db, const struct vault *vault, struct query *q)
     case QUERY_OFFERS:
         q->offers = must_alloc(q->limit, sizeof *q->offers);
         page(db, q,
-             q->filter.regions == NULL
+             q->filter.reach == REACH_EVERYWHERE
                  ? "SELECT *, 0 FROM offers WHERE id > ? ORDER BY id"
                  : "SELECT *, (SELECT region FROM orders WHERE orders.id = offers.order_id) FROM offers "
                    "WHERE id > ? ORDER BY id",

@@ -66,7 +66,7 @@ void store_submit(struct store *store, struct batch *batch);
 enum query_kind {
     QUERY_ORDER,   /* orders[0], offers */
     QUERY_ORDERS,  /* orders: filter, after, limit */
-    QUERY_HISTORY, /* events of one order, oldest first */
+    QUERY_HISTORY, /* events of one order, oldest first; `after` is one of them, else is_elsewhere */
     QUERY_EVENTS,  /* events: filter, after, limit */
     QUERY_OFFERS,  /* offers: filter, after, limit */
     QUERY_RECORDS, /* records: filter, after, limit */
@@ -82,9 +82,13 @@ enum query_kind {
     QUERY_BACKUP   /* path */
 };
 
+/* Of which regions rows may be shown. A question that nobody has said it for gets none. */
+enum reach { REACH_NOTHING, REACH_REGIONS, REACH_EVERYWHERE };
+
 struct query_filter {
+    enum reach reach;
     uint64_t order, offer, org, volunteer;
-    const uint64_t *regions; /* sorted; NULL: any. Owned by the query's asker until it is answered */
+    const uint64_t *regions; /* sorted, of REACH_REGIONS. Owned by the query's asker until it is answered */
     uint32_t region_count;
     int state, kind;      /* -1: any */
     int64_t since, until; /* 0: open */
@@ -127,6 +131,7 @@ struct query {
     /* the answer; owned by the query */
     struct failure failure;
     bool is_found;
+    bool is_elsewhere; /* of QUERY_RECORD: there is one, beyond the reach; of QUERY_HISTORY: the cursor is another's */
     struct order *orders;
     struct offer *offers;
     struct event *events;
@@ -144,7 +149,8 @@ struct query {
     struct query *link;
 };
 
-struct query *query_new(enum query_kind kind);
+struct query *query_new(enum query_kind kind); /* reaches nothing yet */
+bool filter_reaches(const struct query_filter *filter, uint64_t region);
 void query_free(struct query *query);
 void store_ask(struct store *store, struct query *query); /* takes it; it comes back when collected */
 

@@ -142,12 +142,14 @@ START_TEST(ended_orders_are_answered_by_the_reader)
     commit(store, &batch, e);
     ck_assert_ptr_null(engine_order(e, order));
     struct query *q = query_new(QUERY_ORDER);
+    q->filter.reach = REACH_EVERYWHERE;
     q->filter.order = order;
     q = answer(store, q);
     ck_assert(q->is_found);
     ck_assert_int_eq(q->orders[0].state, ORDER_CANCELLED);
     query_free(q);
     q = query_new(QUERY_HISTORY);
+    q->filter.reach = REACH_EVERYWHERE;
     q->filter.order = order;
     q = answer(store, q);
     ck_assert_uint_eq(q->event_count, 2);
@@ -205,6 +207,7 @@ START_TEST(an_older_schema_is_migrated)
     ck_assert_str_eq(world_state(e, 3), "offered");
     start(store);
     struct query *q = query_new(QUERY_HISTORY); /* the chain of events was made */
+    q->filter.reach = REACH_EVERYWHERE;
     q->filter.order = 1;
     q = answer(store, q);
     ck_assert_uint_eq(q->event_count, 6);
@@ -212,6 +215,7 @@ START_TEST(an_older_schema_is_migrated)
     ck_assert_int_eq(q->events[5].kind, EVENT_RATED);
     query_free(q);
     q = query_new(QUERY_CONTACT); /* personal data were sealed, and open */
+    q->filter.reach = REACH_EVERYWHERE;
     q->filter.order = _i == 0 ? 2 : 4;
     q = answer(store, q);
     ck_assert_str_eq(q->contact.phone, _i == 0 ? "000" : "13800000000");

@@ -1,7 +1,16 @@
+/* json.c -- JSON to MessagePack and back, by jansson; what comes in is held to a frame's bounds first. */
 #include "json.h"
 
 #include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "frame.h"
+
+#define JSON_DEPTH_MAX (FRAME_DEPTH_MAX - 2) /* a request is a list that holds a list of them */
+
+_Static_assert(JSON_DEPTH_MAX <= ARRAY_LEN(((struct pack *)0)->open), "whatever is let in can be packed");
 
 static void pack_json(struct pack *pack, const json_t *value)
 {
@@ -42,37 +51,85 @@ static void pack_json(struct pack *pack, const json_t *value)
     }
 }
 
-static int depth_of(const json_t *value)
+/* The place after the text whose first byte stands at `at`. */
+static size_t text_end(const char *text, size_t len, size_t at)
 {
-    const char *key = NULL;
-    json_t *member = NULL;
-    size_t index = 0;
-    int deepest = 0;
-    if (json_is_object(value)) {
-        json_object_foreach((json_t *)(uintptr_t)value, key, member)
-            deepest = depth_of(member) > deepest ? depth_of(member) : deepest;
-    } else if (json_is_array(value)) {
-        json_array_foreach(value, index, member)
-            deepest = depth_of(member) > deepest ? depth_of(member) : deepest;
+    while (at < len && text[at] != '"')
+        at += text[at] == '\\' ? 2 : 1;
+    return at + 1;
+}
+
+/* The place after a number, a word, or whatever else stands between what divides values. */
+static size_t word_end(const char *text, size_t len, size_t at)
+{
+    while (at < len && memchr(" \t\r\n,:[]{}\"", text[at], 11) == NULL)
+        at++;
+    return at;
+}
+
+/* jansson builds all that it is given, so what a text holds is counted before, in one pass that ends at the
+ * bounds of a frame. Whether it is JSON at all is for jansson to say. NULL: it is within them. */
+static const char *why_beyond_bounds(const char *text, size_t len)
+{
+    size_t depth = 0, values = 0;
+    if (len > FRAME_BYTES_MAX)
+        return "JSON is at most 1 MiB";
+    for (size_t at = 0; at < len;) {
+        char c = text[at];
+        if (memchr(" \t\r\n,:]}", c, 8) != NULL) {
+            depth -= depth != 0 && (c == ']' || c == '}');
+            at++;
+            continue;
+        }
+        depth += c == '[' || c == '{';
+        values++;
+        if (depth > JSON_DEPTH_MAX)
+            return "JSON is at most 10 levels deep";
+        if (values > FRAME_ELEMENTS_MAX)
+            return "JSON has at most 65536 values";
+        at = c == '[' || c == '{' ? at + 1 : c == '"' ? text_end(text, len, at + 1) : word_end(text, len, at);
     }
-    return deepest + 1;
+    return NULL;
 }
 
 bool json_pack_object(struct pack *pack, const char *text, size_t len, char why[200])
 {
     json_error_t error;
-    json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-    if (value == NULL || !json_is_object(value) || depth_of(value) > 8) {
-        if (value == NULL)
-            snprintf(why, 200, "no JSON, line %d column %d: %s", error.line, error.column, error.text);
-        else
-            snprintf(why, 200, "the parameters must be one JSON object, at most 8 levels deep");
-        json_decref(value);
-        return false;
-    }
-    pack_json(pack, value);
+    const char *beyond = why_beyond_bounds(text, len);
+    json_t *value = beyond == NULL ? json_loadb(text, len, JSON_REJECT_DUPLICATES, &error) : NULL;
+    if (beyond != NULL)
+        snprintf(why, 200, "%s", beyond);
+    else if (value == NULL)
+        snprintf(why, 200, "no JSON, line %d column %d: %s", error.line, error.column, error.text);
+    else if (!json_is_object(value))
+        snprintf(why, 200, "the parameters must be one JSON object");
+    bool is_object = json_is_object(value);
+    if (is_object)
+        pack_json(pack, value);
     json_decref(value);
-    return true;
+    return is_object;
+}
+
+/* Text as JSON can hold it: of what is no UTF-8 all but ASCII becomes question marks. */
+static json_t *json_of_text(const char *text, size_t len)
+{
+    json_t *made = json_stringn(text, len);
+    if (made != NULL)
+        return made;
+    char *plain = must_realloc(NULL, len, 1);
+    for (size_t i = 0; i < len; i++)
+        plain[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+    made = json_stringn_nocheck(plain, len);
+    free(plain);
+    return made;
+}
+
+static void set_member(json_t *object, const struct node *key, json_t *value)
+{
+    bool is_text = key->kind == NODE_TEXT || key->kind == NODE_BYTES;
+    json_t *name = json_of_text(is_text ? key->u.text : "?", is_text ? key->count : 1);
+    json_object_setn_new_nocheck(object, json_string_value(name), json_string_length(name), value);
+    json_decref(name);
 }
 
 static json_t *json_of(const struct node *n)
@@ -84,10 +141,10 @@ static json_t *json_of(const struct node *n)
     case NODE_INT:
         return json_integer(n->u.number);
     case NODE_REAL:
-        return json_real(n->u.real);
+        return isfinite(n->u.real) ? json_real(n->u.real) : json_null(); /* JSON has no word for it */
     case NODE_TEXT:
     case NODE_BYTES:
-        return json_stringn_nocheck(n->u.text, n->count);
+        return json_of_text(n->u.text, n->count);
     case NODE_LIST:
         made = json_array();
         for (uint32_t i = 0; i < n->count; i++)
@@ -95,11 +152,8 @@ static json_t *json_of(const struct node *n)
         return made;
     case NODE_MAP:
         made = json_object();
-        for (uint32_t i = 0; i < n->count; i++) {
-            char key[128];
-            snprintf(key, sizeof key, "%.*s", (int)n->u.pairs[i].key.count, n->u.pairs[i].key.u.text);
-            json_object_set_new_nocheck(made, key, json_of(&n->u.pairs[i].value));
-        }
+        for (uint32_t i = 0; i < n->count; i++)
+            set_member(made, &n->u.pairs[i].key, json_of(&n->u.pairs[i].value));
         return made;
     case NODE_NIL:
     default:

@@ -231,7 +231,14 @@ static int run_call(const char *server, int argc, char **argv, bool is_json)
         return EX_UNAVAILABLE;
     const char *text = argc == 2 ? argv[1] : "{}";
     if (!json_pack_object(client_begin(client, argv[0]), text, strlen(text), why)) {
-        fprintf(stderr, "{\"code\": \"bad_request\", \"message\": \"%s\"}\n", why);
+        struct pack pack = {.bytes = NULL};
+        struct arena arena = {.blocks = NULL};
+        struct error said;
+        error_set(&said, REFUSAL_BAD_REQUEST, NULL, "%s", why);
+        error_pack(&said, &pack);
+        json_print(stderr, codec_decode(&arena, pack.bytes, pack.len), false);
+        arena_fini(&arena);
+        pack_fini(&pack);
         client_close(client);
         return 1;
     }

@@ -1,10 +1,13 @@
 /* Frames, parameters, tables of methods, CSV: what comes from outside and must not hurt. */
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "proto/frame.h"
+#include "proto/json.h"
 #include "proto/table.h"
 #include "proto/turn.h"
 #include "world.h"
@@ -183,6 +186,104 @@ START_TEST(a_table_is_read_or_the_line_is_named)
 }
 END_TEST
 
+/* An object with `count` members of one value, each of it `depth` lists deep. */
+static char *make_json(int count, int depth, size_t *len)
+{
+    char *text = NULL;
+    FILE *out = open_memstream(&text, len);
+    fputc('{', out);
+    for (int i = 0; i < count; i++) {
+        fprintf(out, "%s\"%d\":", i != 0 ? "," : "", i);
+        for (int d = 0; d < depth; d++)
+            fputc('[', out);
+        fputc('1', out);
+        for (int d = 0; d < depth; d++)
+            fputc(']', out);
+    }
+    fputc('}', out);
+    fclose(out);
+    return text;
+}
+
+static bool takes_json(const char *text, size_t len, char why[200])
+{
+    struct pack pack = {.bytes = NULL};
+    struct frame_scan scan = {.at = 0};
+    const char *said = NULL;
+    pack_fixed_list(&pack, 4);
+    pack_int(&pack, 0);
+    pack_int(&pack, 1);
+    pack_text(&pack, "order.get");
+    pack_fixed_list(&pack, 1);
+    bool is_taken = json_pack_object(&pack, text, len, why);
+    if (is_taken && frame_scan(&scan, pack.bytes, pack.len, &said) != FRAME_WHOLE) {
+        is_taken = false;
+        snprintf(why, 200, "%s", said);
+    }
+    pack_fini(&pack);
+    return is_taken;
+}
+
+START_TEST(json_is_held_to_the_bounds_of_a_frame)
+{
+    static const struct {
+        int count, depth;
+        const char *why; /* NULL: it is taken */
+    } sizes[] = {{1, 0, NULL}, {1, 9, NULL}, {1, 10, "10 levels"}, {1, 60, "10 levels"}, {1, 100000, "10 levels"},
+                 {32760, 0, NULL}, {32768, 0, "65536 values"}, {65537, 0, "65536 values"}, {5000, 9, NULL}, {6000, 9, "65536 values"}};
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        size_t len = 0;
+        char why[200] = "";
+        char *text = make_json(sizes[i].count, sizes[i].depth, &len);
+        bool is_taken = takes_json(text, len, why);
+        ck_assert_msg(is_taken == (sizes[i].why == NULL), "%d members, %d deep: %s", sizes[i].count, sizes[i].depth, why);
+        if (sizes[i].why != NULL)
+            ck_assert_msg(strstr(why, sizes[i].why) != NULL, "%s", why);
+        free(text);
+    }
+    static const char *const taken[] = {"{}", "{\"a\":\"[[[[[[[[[[[[[\\\"[\"}", "{\"a\":-0,\"b\":-9223372036854775808,\"c\":-0.0}",
+                                        "{\"a\":\"\\ud83d\\ude00\"}"};
+    static const char *const refused[] = {"", "[", "{\"a", "{\"a\\", "{\"a\":9223372036854775808}", "{\"a\":1e999}", "{\"a\":NaN}",
+                                          "{\"a\\u0000\":1}", "{\"a\":\"\\u0000\"}", "{\"a\":\"\\ud83d\"}", "{\"a\":1,\"a\":2}",
+                                          "{\"a\":\"\xff\"}", "]]]]", "1", "{}{}"};
+    char why[200] = "";
+    for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+        ck_assert_msg(takes_json(taken[i], strlen(taken[i]), why), "%s: %s", taken[i], why);
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+        ck_assert_msg(!takes_json(refused[i], strlen(refused[i]), why), "%s", refused[i]);
+    char *blank = calloc(1, FRAME_BYTES_MAX + 2);
+    memset(blank, ' ', FRAME_BYTES_MAX + 1);
+    memcpy(blank, "{}", 2);
+    ck_assert(takes_json(blank, FRAME_BYTES_MAX, why));
+    ck_assert(!takes_json(blank, FRAME_BYTES_MAX + 1, why));
+    free(blank);
+}
+END_TEST
+
+/* Whatever was packed comes out as JSON: long names whole, what JSON has no word for as null. */
+START_TEST(whatever_was_packed_is_json)
+{
+    struct pack pack = {.bytes = NULL};
+    char name[301];
+    size_t len = 0;
+    memset(name, 'n', 300);
+    name[300] = '\0';
+    pack_map(&pack);
+    pack_key_int(&pack, name, 1);
+    pack_key_real(&pack, "nan", (double)NAN);
+    pack_key_real(&pack, "inf", (double)INFINITY);
+    pack_key_text(&pack, "torn", "\xe6\xb4");
+    pack_close(&pack);
+    char *text = json_text(&pack, &len);
+    ck_assert_ptr_nonnull(strstr(text, name));
+    ck_assert_ptr_nonnull(strstr(text, "\"nan\": null"));
+    ck_assert_ptr_nonnull(strstr(text, "\"inf\": null"));
+    ck_assert_ptr_nonnull(strstr(text, "\"torn\": \"??\""));
+    free(text);
+    pack_fini(&pack);
+}
+END_TEST
+
 Suite *suite_wire(void);
 Suite *suite_wire(void)
 {
@@ -193,6 +294,8 @@ Suite *suite_wire(void)
     tcase_add_test(t, a_frame_may_come_byte_by_byte);
     tcase_add_loop_test(t, random_bytes_never_hurt, 0, 4);
     tcase_add_test(t, only_utf_8_is_text);
+    tcase_add_test(t, json_is_held_to_the_bounds_of_a_frame);
+    tcase_add_test(t, whatever_was_packed_is_json);
     tcase_add_test(t, each_method_is_whole);
     tcase_add_test(t, an_impure_engine_is_caught);
     tcase_add_loop_test(t, a_table_is_read_or_the_line_is_named, 0, (int)ARRAY_LEN(files));

@@ -52,11 +52,26 @@ static int64_t now_of(void *context)
     return INT64_C(1795395600000);
 }
 
+/* An answer or a notification; and, as the gateway prints it, JSON. */
 static void drop_bytes(void *context, uint64_t connection, const uint8_t *bytes, size_t len)
 {
+    struct pack pack = {.bytes = (uint8_t *)(uintptr_t)bytes, .len = len};
+    struct pack again = {.bytes = NULL};
+    char why[200];
     (void)context;
     (void)connection;
-    must(len != 0 && bytes[0] >= 0x93 && bytes[0] <= 0x94); /* an answer or a notification */
+    must(len != 0 && bytes[0] >= 0x93 && bytes[0] <= 0x94);
+    size_t text_len = 0;
+    char *text = json_text(&pack, &text_len);
+    text[text_len - 1] = '}'; /* the newline */
+    char *object = NULL;
+    FILE *out = open_memstream(&object, &text_len);
+    fprintf(out, "{\"said\": %s", text);
+    fclose(out);
+    must(text_len > 64 << 10 || json_pack_object(&again, object, text_len, why));
+    pack_fini(&again);
+    free(object);
+    free(text);
 }
 
 static size_t no_backlog(void *context, uint64_t connection)
@@ -191,6 +206,33 @@ static void request_http(const struct pack *pack)
         must(turn_request(desk.turn, desk.session, pack->bytes, pack->len));
 }
 
+/* A body that says how large it is: of "@COUNT,DEPTH REST" so many members, each so many lists deep. What
+ * mutation alone hardly comes to stands one number away. NULL: the body says nothing of the kind. */
+static char *grown(const char *body, size_t len, size_t *grown_len)
+{
+    unsigned count = 0, depth = 0;
+    char head[32];
+    char *text = NULL;
+    snprintf(head, sizeof head, "%.*s", (int)(len < 31 ? len : 31), body);
+    if (sscanf(head, "@%6u,%6u", &count, &depth) != 2 || count > 200000 || depth > 100000)
+        return NULL;
+    depth = count != 0 && depth > 200000 / count ? 200000 / count : depth;
+    FILE *out = open_memstream(&text, grown_len);
+    must(out != NULL);
+    fputc('{', out);
+    for (unsigned i = 0; i < count; i++) {
+        fprintf(out, "%s\"%x\":", i != 0 ? "," : "", i);
+        for (unsigned d = 0; d < depth; d++)
+            fputs(d % 2 != 0 ? "{\"a\":" : "[", out);
+        fputc('1', out);
+        for (unsigned d = depth; d-- != 0;)
+            fputc(d % 2 != 0 ? '}' : ']', out);
+    }
+    fputc('}', out);
+    fclose(out);
+    return text;
+}
+
 /* What the gateway makes of a method's name and a body, a line each; and of the body as a query's value. */
 int fuzz_http(const uint8_t *bytes, size_t len)
 {
@@ -204,9 +246,12 @@ int fuzz_http(const uint8_t *bytes, size_t len)
         open_desk(&desk);
     const char *body = line != NULL ? (const char *)line + 1 : "{}";
     size_t body_len = line != NULL ? len - name - 1 : 2;
+    size_t large_len = 0;
+    char *large = grown(body, body_len, &large_len);
     begin_http(&pack, (const char *)bytes, name);
-    if (json_pack_object(&pack, body, body_len, why))
+    if (json_pack_object(&pack, large != NULL ? large : body, large != NULL ? large_len : body_len, why))
         request_http(&pack);
+    free(large);
     snprintf(value, sizeof value, "%.*s", (int)(body_len < 199 ? body_len : 199), body);
     begin_http(&pack, "event.subscribe", 15);
     pack_map(&pack);

@@ -7,33 +7,35 @@ out=tests/SCOREBOARD.md
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 python=/usr/bin/python3
 work=$build/scoreboard
-mkdir -p "$work"
 say() { echo "scoreboard: $*" >&2; }
 
-say "a slice of the campaign"
-sh tests/campaign.sh "$build" $((100000 + $(date +%j))) 1 >"$work/slice" || say "SOMETHING FAILED: $(cat "$work/slice")"
-say "planted bugs"
-sh tests/mutants.sh "$build" 3000 >"$work/mutants"
-say "power cuts"
-sh tests/deps.sh beanstalkd redis-server python3-msgpack faketime strace iproute2 || exit 1
-$python tests/powercut.py "$build" "${CYCLES:-20}" >"$work/powercut"
-say "power cuts of a whole machine"
-sh tests/deps.sh qemu-system-x86 busybox-static socat e2fsprogs cpio || exit 1
-{ $python tests/vm.py "$build" "${MACHINE_CYCLES:-10}"; $python tests/vm.py "$build" 2 control; } >"$work/vm"
-say "faults"
-$python tests/faults.py "$build" "${ROUNDS:-40}" >"$work/faults"
-say "a start with a million open orders"
-"$build/paidan-bench" start --organisations 10000 --orders 1000000 --json >"$work/start" 2>/dev/null
-say "flipped bits"
-"$build/tests/sim" rot 1 3 37 >"$work/rot"
-say "fuzzing"
-if command -v clang >/dev/null; then
-    SECONDS_EACH=${FUZZ_SECONDS:-20} make --no-print-directory -s fuzz afl 2>/dev/null | grep executions= >"$work/fuzz"
-else
-    echo "not run: no clang" >"$work/fuzz"
-fi
-say "the audit chain"
-$python tests/audit_speed.py "$build" >"$work/audit"
+bad=0
+# step RESULT WHAT COMMAND…: what it prints goes to the file RESULT; a command that fails, or says nothing, is a failure
+step() {
+    result=$1
+    say "$2"
+    shift 2
+    "$@" >>"$work/$result" || { say "FAILED: $*"; bad=1; }
+    [ -s "$work/$result" ] || { say "FAILED: nothing came of: $*"; bad=1; }
+}
+fuzz() {
+    SECONDS_EACH=${FUZZ_SECONDS:-20} make --no-print-directory -s fuzz afl 2>/dev/null | grep executions=
+}
+
+rm -rf "$work" && mkdir -p "$work"
+sh tests/deps.sh beanstalkd redis-server python3-msgpack faketime strace iproute2 qemu-system-x86 busybox-static socat \
+    e2fsprogs cpio clang libclang-rt-14-dev || exit 1
+step slice "a slice of the campaign" sh tests/campaign.sh "$build" $((100000 + $(date +%j))) 1
+step mutants "planted bugs" sh tests/mutants.sh "$build" 3000
+step powercut "power cuts" $python tests/powercut.py "$build" "${CYCLES:-20}"
+step vm "power cuts of a whole machine" $python tests/vm.py "$build" "${MACHINE_CYCLES:-10}"
+step vm "the same where flushes count for nothing" $python tests/vm.py "$build" 2 control
+step faults "faults" $python tests/faults.py "$build" "${ROUNDS:-40}"
+step start "a start with a million open orders" "$build/paidan-bench" start --organisations 10000 --orders 1000000 --json
+step rot "flipped bits" "$build/tests/sim" rot 1 3 37
+step fuzz "fuzzing" fuzz
+step audit "the audit chain" $python tests/audit_speed.py "$build"
+$python tests/judge.py tests/campaign.log $(for f in slice mutants powercut vm faults rot fuzz audit; do echo "$work/$f"; done) >&2 || bad=1
 
 # The sum of a field over lines of a kind, from the campaign and today's slice.
 all() { cat tests/campaign.log "$work/slice" 2>/dev/null | grep " $1 "; }
@@ -56,19 +58,19 @@ Written by \`make scoreboard\` on $(date -u +%Y-%m-%d) at commit $commit, on $(n
 
 | | figure | command | result |
 | --- | --- | --- | --- |
-| S1 | crash points tried, second crashes during recovery among them; lost, unexpected, broken | \`build/tests/sim crashes SEED 0 1 4\` | $(sum crashes points) points ($(sum crashes second_crashes) second crashes, $(count crashes) workloads with place, accept, complete, escalation, backup, and migration from schema 1 or 2); failures: $(sum crashes failed) |
+| S1 | crash points tried, second crashes during recovery among them; lost, unexpected, broken | \`build/tests/sim crashes SEED 0 1 4\` | $(sum crashes points) points ($(sum crashes second_crashes) second crashes, $(count crashes) workloads with place, accept, complete, escalation, backup, and migration from an older schema); failures: $(sum crashes failed) |
 | S3 | the power of a whole machine cut | \`tests/vm.py build 10\` | below, and by hand: $(notes S3) |
 | S4 | restart to serving with 1,000,000 open orders; kill -9 cycles below | \`paidan-bench start --organisations 10000 --orders 1000000\` | $(cat "$work/start") |
 | S5 | operations that failed, once and for ever: I/O; allocations | \`sim faults\`, \`sim memory\` | $(sum faults points) and $(sum memory points) runs; failures: $(($(sum faults failed) + $(sum memory failed))) |
 | S6 | simulated seeds | \`make sim SEED=1 RUNS=1000\` | $(sum run seeds) seeds, $(sum run virtual_hours) virtual hours, $(sum run crashes) crashes, $(sum run disk_faults) disk faults, $(sum run redis_faults) faults of Redis, $(sum run acknowledged) acknowledged deeds; failures: $(sum run failed). Today: $(sed -n 's/.* run .*seeds_per_minute=\([0-9]*\).*virtual_to_real=\([0-9]*\).*/\1 seeds a minute on one core, virtual to real \2 : 1/p' "$work/slice") |
-| S7 | planted bugs caught | \`make mutants\` | $(grep -c 'caught after' "$work/mutants") of $(grep -c '^mutant ' "$work/mutants"); median $(sed -nE 's/.*caught after ([0-9]+) seeds.*/\1/p' "$work/mutants" | sort -n | awk '{a[NR]=$1} END {print a[int((NR+1)/2)]}') seeds, $(sed -nE 's/.*caught after ([0-9]+) cases.*/\1/p' "$work/mutants" | sort -n | awk '{a[NR]=$1} END {print a[int((NR+1)/2)]}') trespassing requests; each below |
+| S7 | planted bugs caught | \`make mutants\` | $(grep -cE 'caught (after|by)' "$work/mutants") of $(grep -c '^mutant ' "$work/mutants"); median $(sed -nE 's/.*caught after ([0-9]+) seeds.*/\1/p' "$work/mutants" | sort -n | awk '{a[NR]=$1} END {print a[int((NR+1)/2)]}') seeds, $(sed -nE 's/.*caught after ([0-9]+) cases.*/\1/p' "$work/mutants" | sort -n | awk '{a[NR]=$1} END {print a[int((NR+1)/2)]}') trespassing requests; each below |
 | S9 | the whole suite under ASan and UBSan, with every match held against a full scan; under TSan | \`make asan\`, \`make tsan\` | $(notes S9) |
 | S10 | coverage of the suite | \`make coverage\` | $(notes S10) |
 | S11 | lines of tests to lines of code; claims checked in production | | $tests : $code; $claims \`must\` |
-| S18 | crash points of migrations | in S1 | schemas 1 and 2 to 3 |
+| S18 | crash points of migrations | in S1 | from schemas $(all crashes | sed -n 's/.* schema=\([0-9.]*\).*/\1/p' | sort -u | tr '\n' ' ')|
 | S19 | generated callers × requests | \`build/tests/sim trespass SEED CASES\` | $(sum trespass cases) requests, $(sum trespass allowed) allowed; foreign orders shown or changed: $(sum trespass leaks) |
 | S20 | exposure by \`systemd-analyze security --offline=yes conf/paidand.service\` | | $(systemd-analyze security --offline=yes conf/paidand.service 2>/dev/null | sed -nE 's/.*Overall exposure level for [^:]*: ([0-9.]+).*/\1/p') |
-| S21 | the audit chain | \`paidan audit verify\` | $(cat "$work/audit"); edited, deleted, reordered, cut off, head forged: all found (\`tests/test_access.c\`) |
+| S21 | the audit chain | \`paidan audit verify\` | $(cat "$work/audit") |
 
 ## S2, S15: power cut alike (\`tests/powercut.py build ${CYCLES:-20}\`)
 
@@ -116,4 +118,4 @@ Not measured here: 72 hours of soak (S17 above is a slice of it), and a machine 
 PAGE
 } >"$out"
 say "written to $out"
-! grep -qE 'DID NOT HOLD|NOT CAUGHT|FAILED|not apply' "$out"
+[ "$bad" = 0 ]

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -501,6 +503,44 @@ START_TEST(guessing_ends_the_connection)
 }
 END_TEST
 
+/* What an order.list says to another user behind the Unix socket: 0 shown, 1 unauthenticated, else neither. */
+static int asked_as(const struct daemon *d, unsigned user)
+{
+    pid_t pid = fork();
+    int status = 0;
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        char why[200];
+        const struct node *error = NULL;
+        if (setgid(user) != 0 || setuid(user) != 0)
+            _exit(2);
+        struct client *c = client_open(d->address, why);
+        if (c == NULL)
+            _exit(3);
+        struct pack *p = client_begin(c, "order.list");
+        pack_map(p);
+        pack_close(p);
+        if (client_call(c, &error) != NULL)
+            _exit(0);
+        _exit(error != NULL && strcmp(member(error, "code"), "unauthenticated") == 0 ? 1 : 4);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* Whoever may open the socket is not yet root: the kernel says who it is. */
+START_TEST(another_user_behind_the_socket_needs_a_token)
+{
+    static const char *const options[] = {"--open-roles", "", "--socket-mode", "666", NULL};
+    struct daemon d = daemon_start(options);
+    ck_assert_int_eq(chmod(d.directory, 0711), 0);
+    ck_assert_int_eq(asked_as(&d, 0), 0);
+    ck_assert_int_eq(asked_as(&d, 65534), 1);
+    daemon_end(&d);
+}
+END_TEST
+
 Suite *suite_access(void);
 Suite *suite_access(void)
 {
@@ -523,6 +563,13 @@ Suite *suite_access(void)
     tcase_add_test(t, who_asks_too_fast_is_slowed_down);
     tcase_add_test(t, a_low_disk_leaves_room_to_finish);
     tcase_add_test(t, guessing_ends_the_connection);
+    suite_add_tcase(s, t);
+    t = tcase_create("peer");
+    tcase_set_timeout(t, 120);
+    if (geteuid() == 0)
+        tcase_add_test(t, another_user_behind_the_socket_needs_a_token);
+    else
+        puts("not run: another_user_behind_the_socket_needs_a_token: only root can become somebody else");
     suite_add_tcase(s, t);
     return s;
 }

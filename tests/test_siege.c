@@ -30,8 +30,14 @@ END_TEST
 START_TEST(power_is_cut_and_nothing_is_lost)
 {
     static const char *const targets[] = {"paidan", "paidan-eio", "paidan-unsynced"};
-    if (!is_sanitized()) /* the library that forgets cannot be loaded before theirs; mutants link without */
-        ck_assert_int_eq(run("/usr/bin/python3 tests/powercut.py", 3, targets[_i]), 0);
+    ck_assert_int_eq(run("/usr/bin/python3 tests/powercut.py", 3, targets[_i]), 0);
+}
+END_TEST
+
+/* And the gates that say so are shown failures that were planted. */
+START_TEST(no_gate_lets_a_failure_pass)
+{
+    ck_assert_int_eq(run("sh tests/gates.sh", 0, ""), 0);
 }
 END_TEST
 
@@ -44,9 +50,9 @@ END_TEST
 START_TEST(planted_bugs_are_caught)
 {
     static const char *const mutants[] = {"early_answer", "synchronous_normal", "fsync_retried", "ref_not_kept",
-                                          "list_not_narrowed", "told_early"};
-    if (!is_sanitized())
-        ck_assert_int_eq(run("sh tests/mutants.sh", 200, mutants[_i]), 0);
+                                          "list_not_narrowed", "told_early", "goes_on_after_failure",
+                                          "every_peer_is_root"};
+    ck_assert_int_eq(run("sh tests/mutants.sh", 200, mutants[_i]), 0);
 }
 END_TEST
 
@@ -57,9 +63,15 @@ Suite *suite_siege(void)
     TCase *t = tcase_create("siege");
     tcase_set_timeout(t, 300);
     tcase_add_loop_test(t, faults_hold, 0, 5);
-    tcase_add_loop_test(t, power_is_cut_and_nothing_is_lost, 0, 3);
+    tcase_add_test(t, no_gate_lets_a_failure_pass);
     tcase_add_test(t, every_planted_bug_still_fits_the_code);
-    tcase_add_loop_test(t, planted_bugs_are_caught, 0, 6);
+    if (is_sanitized()) {
+        puts("not run under the sanitizers: power cuts (the library that forgets cannot be loaded before theirs), "
+             "planted bugs (they link without)");
+    } else {
+        tcase_add_loop_test(t, power_is_cut_and_nothing_is_lost, 0, 3);
+        tcase_add_loop_test(t, planted_bugs_are_caught, 0, 8);
+    }
     suite_add_tcase(s, t);
     return s;
 }

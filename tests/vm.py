@@ -7,11 +7,12 @@ the last flush any part. ext4 replays its journal, paidand starts, and at the en
 with what it had acknowledged.
 
 usage: vm.py BUILD CYCLES [control]; `control`: flushes count for nothing, and loss must be seen. Needs qemu-system-x86, busybox-static, socat, e2fsprogs, cpio. Software emulation
-where KVM does not work, so some ten seconds a cycle. Exit code 1 when something was lost."""
+where KVM does not work, so some ten seconds a cycle. Exit code 1 when judge.py says that it does not hold."""
 import os, random, shutil, signal, socket, struct, subprocess, sys, tempfile, time
 
 import msgpack
 
+import judge
 from powercut import Line, Paidan, WINDOW
 
 DISK_MIB = 192
@@ -146,6 +147,8 @@ class Guest(Paidan):
                 break
             except OSError:
                 time.sleep(0.05)
+        else:
+            raise RuntimeError("the machine has no port")
         self.line.socket.settimeout(120)
         self.unpacker = msgpack.Unpacker()
 
@@ -179,24 +182,28 @@ def main():
     make_initrd(build, place, modules, initrd)
     machine = Machine(kernel, initrd, place)
     guest = Guest(machine)
-    acknowledged, number, writes, dropped = set(), 0, 0, 0
-    for _ in range(cycles):
-        shutil.copy(machine.disk, before)
+    acknowledged, held, number, writes, dropped, failed = set(), [], 0, 0, 0, 0
+    try:
+        for _ in range(cycles):
+            shutil.copy(machine.disk, before)
+            machine.boot()
+            guest.open()
+            number = load(guest, number, acknowledged, random.uniform(0.3, 2))
+            all_of_them, lost_of_them = machine.lose(before, not is_control)
+            writes += all_of_them
+            dropped += lost_of_them
         machine.boot()
         guest.open()
-        number = load(guest, number, acknowledged, random.uniform(0.3, 2))
-        all_of_them, lost_of_them = machine.lose(before, not is_control)
-        writes += all_of_them
-        dropped += lost_of_them
-    machine.boot()
-    guest.open()
-    held = guest.holds()
+        held = guest.holds()
+    except (OSError, RuntimeError): # it did not come up, or is gone before its time
+        failed = 1
     machine.kill()
     os.unlink(machine.log)
-    lost = acknowledged - set(held)
-    print(("vm-control" if is_control else "vm") + " cycles=%d acknowledged=%d lost=%d unexpected=%d duplicated=%d disk_writes=%d dropped=%d" % (
-        cycles, len(acknowledged), len(lost), sum(n < 1 or n > number for n in held), len(held) - len(set(held)), writes, dropped))
-    sys.exit(0 if bool(lost) == is_control else 1)
+    line = judge.power_line("vm-control" if is_control else "vm", cycles, acknowledged, held, number, failed,
+                            " disk_writes=%d dropped=%d" % (writes, dropped))
+    why = judge.reasons(line)
+    print(line + ("  DID NOT HOLD: " + "; ".join(why) if why else ""))
+    sys.exit(1 if why else 0)
 
 
 if __name__ == "__main__":

@@ -83,8 +83,8 @@ static int say(const char *what, uint64_t seed, struct sweep_result r, double be
 {
     if (!r.is_good)
         printf("%s seed %llu: %s\n", what, (unsigned long long)seed, r.why);
-    printf("%s seed=%llu points=%llu second_crashes=%llu operations=%llu failed=%d seconds=%.1f\n", what,
-           (unsigned long long)seed, (unsigned long long)r.points, (unsigned long long)r.seconds,
+    printf("%s seed=%llu schema=%d points=%llu second_crashes=%llu operations=%llu failed=%d seconds=%.1f\n", what,
+           (unsigned long long)seed, r.schema, (unsigned long long)r.points, (unsigned long long)r.seconds,
            (unsigned long long)r.operations, r.is_good ? 0 : 1, seconds_now() - began);
     return r.is_good ? 0 : 1;
 }
@@ -112,7 +112,7 @@ int main(int argc, char **argv)
         printf("rot seed=%llu flips=%llu found=%llu harmless=%llu silent=%llu seconds=%.1f\n",
                (unsigned long long)numbers[0], (unsigned long long)r.flips, (unsigned long long)r.found,
                (unsigned long long)r.harmless, (unsigned long long)r.silent, seconds_now() - began);
-        return 0;
+        return r.silent == 0 && r.found != 0 ? 0 : 1;
     }
     if (argc >= 4 && strcmp(argv[1], "trespass") == 0) {
         struct trespass_result r = trespass_run(numbers[0], numbers[1]);

@@ -23,6 +23,7 @@ struct sweep_result {
     uint64_t points;  /* crashes that were recovered from, second crashes among them */
     uint64_t seconds; /* crashes during a recovery */
     uint64_t operations; /* of the disk in the workload */
+    int schema;          /* of the database that it began with; 0: none yet */
 };
 
 /* Crash points: one workload, and before its every `stride`th change of the disk (from `first` on) a

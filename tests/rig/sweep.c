@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine/pool.h"
+#include "store/store.h"
 
 #define START_AT INT64_C(1795395600000)
 #define WORKLOAD_TICKS 160
@@ -91,9 +92,13 @@ static void put_old_database(struct disk *disk, const char *dump)
     disk_sync_directory(disk);
 }
 
-static char *read_dump(uint64_t seed)
+/* The oldest schema is 1; seeds go through all that came before today's. */
+static char *read_dump(uint64_t seed, int *schema)
 {
-    FILE *file = fopen(seed % 2 == 0 ? "tests/schema_v1.sql" : "tests/schema_v2.sql", "re");
+    char path[40];
+    *schema = 1 + (int)(seed % (SCHEMA_VERSION - 1));
+    snprintf(path, sizeof path, "tests/schema_v%d.sql", *schema);
+    FILE *file = fopen(path, "re");
     char *text = must_alloc(1 << 16, 1);
     must(file != NULL);
     size_t len = fread(text, 1, (1 << 16) - 1, file);
@@ -166,7 +171,7 @@ struct sweep_result sweep_crashes(uint64_t seed, unsigned first, unsigned stride
 {
     struct sweep_result result = {.why = ""};
     struct workload w;
-    char *dump = read_dump(seed);
+    char *dump = read_dump(seed, &result.schema);
     workload_open(&w, seed);
     put_old_database(w.service.disk, dump);
     /* What the old database becomes, from a start that nothing disturbs. */

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""The one judge of results: of the lines `what field=number …` that the sweeps, the campaign, the mutants,
+the fuzzers, powercut.py, vm.py and faults.py print.
+
+usage: judge.py FILE…; prints why a result does not hold; exit code 1 when one does not, when a file has
+none, or when nothing was tried: a figure that comes from nothing is no figure."""
+import re, sys
+
+# Wherever one of these is counted it must be nothing, …
+NOTHING = {"lost", "unexpected", "duplicated", "would_not_start", "failed", "failures", "leaks", "silent", "missed", "hangs", "let_in",
+           "unanswered", "not_found"}
+# … and of these something.
+SOMETHING = {"acknowledged", "cycles", "seeds", "points", "cases", "allowed", "flips", "found", "executions", "runs", "kills",
+             "drains", "jumps", "limits", "faults", "orders", "guesses", "connections", "held", "lives", "attacks", "mutants"}
+WORDS = re.compile(r"DID NOT HOLD|NOT CAUGHT|FAILED|not apply|skipped|not run|Traceback|usage:")
+FIELD = re.compile(r"(\w+)(?:=|: )(-?\d+)(?![.\w:])")
+CONTROLS = ("paidan-unsynced", "vm-control") # syncs that do nothing: loss must be seen
+PEERS = ("beanstalkd-", "redis-") # are measured, and lose what they lose
+
+
+def reasons(line):
+    """Why a result does not hold; nothing when it does."""
+    found = ["it says %r" % word for word in WORDS.findall(line)]
+    fields = {name: int(number) for name, number in FIELD.findall(line)}
+    who = line.split(" ", 1)[0]
+    if who in CONTROLS:
+        found += ["the control lost nothing"] if fields.get("lost", 0) == 0 else []
+    elif not who.startswith(PEERS):
+        found += ["%s=%d" % (name, fields[name]) for name in fields if name in NOTHING and fields[name] != 0]
+        found += ["crashes=%d" % fields["crashes"]] if who == "afl" and fields.get("crashes") else []
+    return found + ["%s=0" % name for name in fields if name in SOMETHING and fields[name] == 0]
+
+
+def judge(lines):
+    """Why the results of a file do not hold; notes made by hand are no results."""
+    lines = [line.strip() for line in lines if line.strip() and not line.startswith("note ")]
+    found = ["%s: %s" % (line, "; ".join(reasons(line))) for line in lines if reasons(line)]
+    return found + ([] if any(FIELD.search(line) for line in lines) else ["nothing was tried"])
+
+
+def power_line(name, cycles, acknowledged, held, sent, would_not_start, more=""):
+    """The result of cut power: lost = acknowledged and gone, unexpected = there and never sent."""
+    return "%s cycles=%d acknowledged=%d lost=%d unexpected=%d duplicated=%d recovered=%d would_not_start=%d%s" % (
+        name, cycles, len(acknowledged), len(acknowledged - set(held)), sum(n < 1 or n > sent for n in held),
+        len(held) - len(set(held)), len(set(held) - acknowledged), would_not_start, more)
+
+
+def disturbed(with_us, without_us):
+    """Why honest callers were disturbed: (median, 99th percentile) in µs with hostile ones about, and without.
+    The bounds are wide; they are for a daemon that stands still, not for a machine that is slow."""
+    return ["%s of %.0f µs, %.0f µs without them" % (what, held, calm)
+            for what, held, calm, least in zip(("a median", "a 99th percentile"), with_us, without_us, (20e3, 500e3))
+            if held > max(20 * calm, least)]
+
+
+def unequal(counts):
+    """Whether counts that must be the same are not, or all are nothing."""
+    return len(set(counts)) != 1 or counts[0] == 0
+
+
+def main():
+    found = []
+    for path in sys.argv[1:]:
+        with open(path, errors="replace") as file:
+            found += ["%s: %s" % (path, why) for why in judge(file)]
+    print("".join("does not hold: %s\n" % why for why in found), end="")
+    sys.exit(1 if found or len(sys.argv) < 2 else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -29,7 +29,7 @@ static int read_heads(const char *path, const uint8_t *key, struct heads *heads,
         struct chain head;
         uint8_t signer[32];
         int64_t at = 0;
-        bool is_good = chain_parse(line, &head, &at, signer);
+        bool is_good = chain_parse(CHAIN_HEAD, line, &head, &at, signer);
         if (is_good && !has_key)
             memcpy(trusted, signer, sizeof trusted);
         has_key = true;
@@ -102,9 +102,7 @@ int audit_verify(const char *database, const char *heads_path, const uint8_t *ke
                  struct failure *failure)
 {
     struct heads heads = {.items = NULL};
-    struct chain chain;
-    struct chain stored;
-    enum vault_profile profile = VAULT_INTERNATIONAL;
+    struct state_head state = {.commits = 0};
     sqlite3 *db = NULL;
     *audit = (struct audit){.events = 0};
     int rc = heads_path != NULL ? read_heads(heads_path, key, &heads, audit, failure) : 0;
@@ -113,13 +111,14 @@ int audit_verify(const char *database, const char *heads_path, const uint8_t *ke
     if (rc == 0) /* one transaction, so that the head is of the events that are seen */
         rc = sqlite_run(db, "BEGIN", failure);
     if (rc == 0)
-        rc = sqlite_chain(db, &profile, &stored, &chain, failure);
+        rc = sqlite_head(db, NULL, &state, failure);
+    struct chain chain = state.base;
     while (heads.next < heads.count && heads.items[heads.next].seq < chain.seq)
         heads.next++; /* of events that were purged; the one at the base is compared */
     compare(&heads, &chain, audit);
     if (rc == 0 && audit->finding[0] == '\0')
-        rc = walk(db, profile, &chain, &heads, audit, failure);
-    conclude(&chain, &stored, &heads, audit);
+        rc = walk(db, state.profile, &chain, &heads, audit, failure);
+    conclude(&chain, &state.head, &heads, audit);
     sqlite3_close(db);
     free(heads.items);
     return rc;

@@ -51,21 +51,24 @@ void chain_add(struct chain *chain, enum vault_profile profile, const struct eve
     chain->seq = event->seq;
 }
 
+static const char *const labels[] = {[CHAIN_HEAD] = "", [CHAIN_BASE] = "base "};
+
 /* What is signed: the line up to the key. */
-static size_t signed_part(const struct chain *chain, int64_t now, char *text, size_t size)
+static size_t signed_part(enum chain_mark mark, const struct chain *chain, int64_t now, char *text, size_t size)
 {
     char head[DIGEST_BYTES * 2 + 1];
     hex_encode(chain->head, DIGEST_BYTES, head);
-    return (size_t)snprintf(text, size, "%" PRIu64 " %" PRId64 " %s", chain->seq, now, head);
+    return (size_t)snprintf(text, size, "%s%" PRIu64 " %" PRId64 " %s", labels[mark], chain->seq, now, head);
 }
 
-void chain_line(const struct chain *chain, int64_t now, const struct vault *vault, char line[CHAIN_LINE_BYTES])
+void chain_line(enum chain_mark mark, const struct chain *chain, int64_t now, const struct vault *vault,
+                char line[CHAIN_LINE_BYTES])
 {
     uint8_t key[32];
     uint8_t signature[SIGNATURE_BYTES];
     char key_text[sizeof key * 2 + 1];
     char signature_text[sizeof signature * 2 + 1];
-    size_t len = signed_part(chain, now, line, CHAIN_LINE_BYTES);
+    size_t len = signed_part(mark, chain, now, line, CHAIN_LINE_BYTES);
     vault_sign(vault, line, len, signature);
     vault_public_key(vault, key);
     hex_encode(key, sizeof key, key_text);
@@ -73,19 +76,21 @@ void chain_line(const struct chain *chain, int64_t now, const struct vault *vaul
     snprintf(line + len, CHAIN_LINE_BYTES - len, " %s %s\n", key_text, signature_text);
 }
 
-bool chain_parse(const char *line, struct chain *chain, int64_t *at, uint8_t key[32])
+bool chain_parse(enum chain_mark mark, const char *line, struct chain *chain, int64_t *at, uint8_t key[32])
 {
     char head[65];
     char key_text[65];
     char signature_text[129];
     char text[CHAIN_LINE_BYTES];
     uint8_t signature[SIGNATURE_BYTES];
-    if (sscanf(line, "%" SCNu64 " %" SCNd64 " %64s %64s %128s", &chain->seq, at, head, key_text, signature_text) != 5)
+    size_t skip = strlen(labels[mark]);
+    if (strncmp(line, labels[mark], skip) != 0 ||
+        sscanf(line + skip, "%" SCNu64 " %" SCNd64 " %64s %64s %128s", &chain->seq, at, head, key_text, signature_text) != 5)
         return false;
     if (strlen(head) != 64 || strlen(key_text) != 64 || strlen(signature_text) != 128 ||
         !hex_decode(head, 64, chain->head) || !hex_decode(key_text, 64, key) ||
         !hex_decode(signature_text, 128, signature))
         return false;
-    size_t len = signed_part(chain, *at, text, sizeof text);
+    size_t len = signed_part(mark, chain, *at, text, sizeof text);
     return vault_verify(key, text, len, signature);
 }

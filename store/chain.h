@@ -21,11 +21,15 @@ struct chain {
 
 void chain_add(struct chain *chain, enum vault_profile profile, const struct event *event);
 
-/* One line of the file of heads: "SEQ TIME HEAD KEY SIGNATURE", numbers decimal, the rest hexadecimal. */
+/* A head that is signed: "SEQ TIME HEAD KEY SIGNATURE", numbers decimal, the rest hexadecimal, in the file
+ * of heads. The head before the oldest event that is kept has a line of its own in the database, which
+ * begins with "base " and is signed with it: a head that left the machine says nothing of what may be gone. */
+enum chain_mark { CHAIN_HEAD, CHAIN_BASE };
 #define CHAIN_LINE_BYTES 320
-void chain_line(const struct chain *chain, int64_t now, const struct vault *vault, char line[CHAIN_LINE_BYTES]);
+void chain_line(enum chain_mark mark, const struct chain *chain, int64_t now, const struct vault *vault,
+                char line[CHAIN_LINE_BYTES]);
 /* False: not such a line, or not signed by the key that it names. */
-bool chain_parse(const char *line, struct chain *chain, int64_t *at, uint8_t key[32]);
+bool chain_parse(enum chain_mark mark, const char *line, struct chain *chain, int64_t *at, uint8_t key[32]);
 
 struct audit {
     uint64_t events, heads; /* how many were looked at */

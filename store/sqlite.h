@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include "chain.h"
+#include "guard.h"
 #include "store.h"
 
 /* Opens a connection with the settings that all of ours have. */
@@ -17,14 +18,39 @@ int sqlite_number(sqlite3 *db, const char *sql, int64_t *number, struct failure 
 /* Makes or migrates the schema, in one transaction a version; then checks that the vault's key is the
  * one that personal data were sealed with. */
 int sqlite_migrate(sqlite3 *db, const struct vault *vault, struct failure *failure);
-/* The head of the audit chain, and the one before the oldest event that is kept. */
-int sqlite_chain(sqlite3 *db, enum vault_profile *profile, struct chain *head, struct chain *base,
-                 struct failure *failure);
+int sqlite_check_key(sqlite3 *db, const struct vault *vault, struct failure *failure);
+
+/* What the row of counters says: the head of the audit chain and the one before the oldest event that is
+ * kept, how many commits there were, and the rows of each table. */
+#define KEY_CHECK_BYTES 256
+struct state_head {
+    struct chain head, base;
+    enum vault_profile profile;
+    uint64_t commits;
+    int64_t row_check;
+    char base_line[CHAIN_LINE_BYTES];
+    uint8_t key_check[KEY_CHECK_BYTES], tables[TALLIES_BYTES];
+    size_t key_check_bytes;
+};
+/* `guard` NULL: without the key its MAC cannot be checked. */
+int sqlite_head(sqlite3 *db, struct guard *guard, struct state_head *head, struct failure *failure);
+
+/* What the writer must know to go on counting. */
+struct state_rows {
+    struct tally_of_rows tallies[TABLE_COUNT];
+    int64_t highest[TABLE_COUNT]; /* first column */
+};
+/* Whether all rows are as they were written and all are there: a MAC each, then the counts and sums. */
+int sqlite_verify(sqlite3 *db, const struct vault *vault, struct guard *guard, const struct state_head *head, struct state_rows *rows,
+                  struct failure *failure);
+/* Gives every row its MAC: once, when the schema becomes that of version 5. */
+int sqlite_seal(sqlite3 *db, const struct vault *vault, struct failure *failure);
 
 /* The writer's prepared statements. */
 struct writer;
-int writer_new(sqlite3 *db, const struct vault *vault, struct writer **writer, struct failure *failure);
-const struct chain *writer_chain(const struct writer *writer);
+int writer_new(sqlite3 *db, const struct vault *vault, const struct state_head *head, const struct state_rows *rows,
+               struct writer **writer, struct failure *failure);
+const struct state_head *writer_head(const struct writer *writer);
 void writer_free(struct writer *writer);
 /* One transaction; on failure the outcome is unknown. */
 int writer_commit(struct writer *writer, const struct batch *batch, struct failure *failure);
@@ -35,6 +61,8 @@ void reader_answer(sqlite3 *db, const struct vault *vault, struct query *query);
 /* Shared by the files that answer: NULL with the query's failure; done with, with the last result code. */
 sqlite3_stmt *question_prepare(sqlite3 *db, const char *sql, struct query *query);
 void question_finish(sqlite3 *db, sqlite3_stmt *statement, int rc, struct query *query);
+/* Sets the failure when the `count` columns from `first` on are not a row as it was written. */
+void question_check(struct query *query, enum guarded table, sqlite3_stmt *row, int first, int count);
 
 /* sqlite_figures.c */
 void answer_record(sqlite3 *db, struct query *query);
@@ -43,14 +71,10 @@ void answer_month(sqlite3 *db, struct query *query);
 void answer_push(sqlite3 *db, struct query *query);
 void answer_dead(sqlite3 *db, struct query *query);
 
-/* SQLite does not notice a bit that flips inside a row. So the rows of the state end with a digest of what
- * stands before: check_number() and check_bytes() add to it as values are bound, and row_is_whole()
- * computes it again over `count` columns from `first` on, the last of which is the digest. */
-uint64_t check_number(uint64_t check, int64_t number);
-uint64_t check_bytes(uint64_t check, const void *bytes, size_t len);
-uint64_t row_check_of(sqlite3_stmt *row, int first, int count); /* over `count` columns */
-bool row_is_whole(sqlite3_stmt *row, int first, int count);
-int row_fail(sqlite3_stmt *row, const char *table, struct failure *failure); /* when it is not */
+/* Until schema 4 rows ended with a plain digest: looked at when they are migrated, and only then. */
+uint64_t older_check_of(sqlite3_stmt *row, int first, int count); /* over `count` columns */
+bool older_is_whole(sqlite3_stmt *row, int first, int count);
+int row_fail(sqlite3_stmt *row, const char *table, struct failure *failure); /* it is not as it was written */
 
 void row_text(sqlite3_stmt *row, int column, char *to, size_t size); /* cut to what there is room for */
 /* Rows to structs; columns in the sequence of the tables. */

@@ -27,8 +27,7 @@ void answer_record(sqlite3 *db, struct query *q)
     }
     int rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW) {
-        if (!row_is_whole(statement, 1, RECORD_COLUMNS - 1))
-            row_fail(statement, "records", &q->failure);
+        question_check(q, TABLE_RECORDS, statement, 0, RECORD_COLUMNS);
         q->records = must_alloc(1, sizeof *q->records);
         row_record(statement, q->records);
         q->is_found = filter_reaches(&q->filter, q->records->region);
@@ -200,10 +199,12 @@ void answer_dead(sqlite3 *db, struct query *q)
         return;
     sqlite3_bind_int64(statement, 1, (int64_t)q->after);
     int rc = SQLITE_ROW;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW && q->dead_count < q->limit)
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW && q->dead_count < q->limit) {
+        question_check(q, TABLE_DEAD_LETTERS, statement, 0, 4);
         q->dead_letters[q->dead_count++] = (struct dead_letter){.seq = (uint64_t)sqlite3_column_int64(statement, 0),
                                                                .at = sqlite3_column_int64(statement, 1),
                                                                .status = (uint32_t)sqlite3_column_int64(statement, 2)};
+    }
     q->next = rc == SQLITE_ROW ? q->dead_letters[q->dead_count - 1].seq : 0;
     question_finish(db, statement, rc, q);
 }

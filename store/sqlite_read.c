@@ -25,6 +25,12 @@ void question_finish(sqlite3 *db, sqlite3_stmt *statement, int rc, struct query 
     sqlite3_finalize(statement);
 }
 
+void question_check(struct query *q, enum guarded table, sqlite3_stmt *row, int first, int count)
+{
+    if (!guard_is_whole(q->guard, table, row, first, count))
+        row_fail(row, guarded_name(table), &q->failure);
+}
+
 bool filter_reaches(const struct query_filter *f, uint64_t region)
 {
     uint32_t low = 0;
@@ -52,8 +58,7 @@ static uint64_t take_order(struct query *q, sqlite3_stmt *row)
 {
     const struct query_filter *f = &q->filter;
     struct order o;
-    if (!row_is_whole(row, 0, sqlite3_column_count(row)))
-        row_fail(row, "orders", &q->failure);
+    question_check(q, TABLE_ORDERS, row, 0, sqlite3_column_count(row));
     row_order(row, &o);
     if (filter_reaches(f, o.region) && in_time(f, o.placed_at) && (f->state < 0 || f->state == o.state))
         q->orders[q->order_count++] = o;
@@ -64,8 +69,7 @@ static uint64_t take_offer(struct query *q, sqlite3_stmt *row)
 {
     const struct query_filter *f = &q->filter;
     struct offer offer;
-    if (!row_is_whole(row, 0, sqlite3_column_count(row) - 1))
-        row_fail(row, "offers", &q->failure);
+    question_check(q, TABLE_OFFERS, row, 0, sqlite3_column_count(row) - 1);
     row_offer(row, &offer);
     if ((f->org == 0 || f->org == offer.org) && (f->order == 0 || f->order == offer.order_id) &&
         (f->state < 0 || f->state == offer.state) && in_time(f, offer.made_at) &&
@@ -91,8 +95,7 @@ static uint64_t take_record(struct query *q, sqlite3_stmt *row)
     const struct query_filter *f = &q->filter;
     struct record_row r;
     row_record(row, &r);
-    if (!row_is_whole(row, 1, RECORD_COLUMNS - 1))
-        row_fail(row, "records", &q->failure);
+    question_check(q, TABLE_RECORDS, row, 0, RECORD_COLUMNS);
     if ((f->org != 0 && f->org != r.org) || (f->order != 0 && f->order != r.order) ||
         (f->offer != 0 && f->offer != r.offer) || (f->volunteer != 0 && f->volunteer != r.volunteer) ||
         (f->state >= 0 && f->state != r.state) || !in_time(f, r.at) || !filter_reaches(f, r.region))
@@ -129,8 +132,7 @@ static void answer_order(sqlite3 *db, struct query *q)
     int rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW) {
         q->orders = must_alloc(1, sizeof *q->orders);
-        if (!row_is_whole(statement, 0, sqlite3_column_count(statement)))
-            row_fail(statement, "orders", &q->failure);
+        question_check(q, TABLE_ORDERS, statement, 0, sqlite3_column_count(statement));
         row_order(statement, q->orders);
         q->is_found = filter_reaches(&q->filter, q->orders->region);
         q->order_count = q->is_found;
@@ -194,8 +196,10 @@ static void answer_offers_of(sqlite3 *db, struct query *q)
             continue;
         sqlite3_reset(offer);
         sqlite3_bind_int64(offer, 1, sqlite3_column_int64(event, 1));
-        if (sqlite3_step(offer) == SQLITE_ROW)
-            row_offer(offer, &q->offers[q->offer_count++]);
+        if (sqlite3_step(offer) != SQLITE_ROW)
+            continue;
+        question_check(q, TABLE_OFFERS, offer, 0, sqlite3_column_count(offer));
+        row_offer(offer, &q->offers[q->offer_count++]);
     }
     sqlite3_finalize(event);
     sqlite3_finalize(offer);
@@ -248,6 +252,7 @@ static void answer_contact(sqlite3 *db, const struct vault *vault, struct query 
     int rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW) {
         struct contact_row *c = &q->contact;
+        question_check(q, TABLE_CONTACT, statement, 0, sqlite3_column_count(statement));
         c->order_id = (uint64_t)sqlite3_column_int64(statement, 0); /* it is sealed under that number */
         c->put_at = sqlite3_column_int64(statement, 1);
         q->is_found = contact_unseal(vault, sqlite3_column_blob(statement, 2),
@@ -285,9 +290,8 @@ static void answer_ref(sqlite3 *db, struct query *q)
         return;
     sqlite3_bind_int64(statement, 1, (int64_t)q->ref_id);
     int rc = sqlite3_step(statement);
-    if (rc == SQLITE_ROW && !row_is_whole(statement, 5, 7))
-        row_fail(statement, "refs", &q->failure);
     if (rc == SQLITE_ROW) {
+        question_check(q, TABLE_REFS, statement, 5, 7);
         q->is_found = true;
         q->ref.caller = must_strdup((const char *)sqlite3_column_text(statement, 0));
         q->ref.ref = must_strdup((const char *)sqlite3_column_text(statement, 1));

@@ -64,12 +64,12 @@ int sqlite_open(const char *path, const char *vfs, bool is_writer, sqlite3 **db,
     return -1;
 }
 
-uint64_t check_number(uint64_t check, int64_t number)
+static uint64_t check_number(uint64_t check, int64_t number)
 {
     return hash64(check + (uint64_t)number) | 1; /* never 0 */
 }
 
-uint64_t check_bytes(uint64_t check, const void *bytes, size_t len)
+static uint64_t check_bytes(uint64_t check, const void *bytes, size_t len)
 {
     const uint8_t *at = bytes;
     check = check_number(check, (int64_t)len);
@@ -84,7 +84,7 @@ uint64_t check_bytes(uint64_t check, const void *bytes, size_t len)
     return check_number(check, rest);
 }
 
-uint64_t row_check_of(sqlite3_stmt *row, int first, int count)
+uint64_t older_check_of(sqlite3_stmt *row, int first, int count)
 {
     uint64_t check = 0;
     for (int i = first; i < first + count; i++) {
@@ -99,9 +99,9 @@ uint64_t row_check_of(sqlite3_stmt *row, int first, int count)
     return check;
 }
 
-bool row_is_whole(sqlite3_stmt *row, int first, int count)
+bool older_is_whole(sqlite3_stmt *row, int first, int count)
 {
-    return (uint64_t)sqlite3_column_int64(row, first + count - 1) == row_check_of(row, first, count - 1);
+    return (uint64_t)sqlite3_column_int64(row, first + count - 1) == older_check_of(row, first, count - 1);
 }
 
 int row_fail(sqlite3_stmt *row, const char *table, struct failure *failure)

@@ -10,7 +10,7 @@
 #include "sqlite.h"
 
 #define ROW_CHECK_LAST "row_check INTEGER NOT NULL"
-#define ROW_CHECK ROW_CHECK_LAST ", " /* since version 3: see row_is_whole() */
+#define ROW_CHECK ROW_CHECK_LAST ", " /* since version 3: see guard.h */
 #define ORDER_FIELD(type, name) #name " INTEGER NOT NULL, "
 static const char orders_sql[] = "CREATE TABLE orders("
 #include "engine/fields.def"
@@ -56,10 +56,11 @@ static const char events_sql[] =
     "people INTEGER NOT NULL, state INTEGER NOT NULL, level INTEGER NOT NULL, "
     "actor TEXT NOT NULL, reason TEXT NOT NULL" EVENT_4_AFTER ") STRICT";
 
+#define CHECK_5 ", row_check INTEGER NOT NULL DEFAULT 0" /* as ALTER TABLE adds it */
 /* Personal data, sealed; the telephone's keyed digest finds an order again. */
 static const char contact_sql[] =
     "CREATE TABLE contact(order_id INTEGER PRIMARY KEY, put_at INTEGER NOT NULL, "
-    "sealed BLOB NOT NULL, phone BLOB NOT NULL) STRICT";
+    "sealed BLOB NOT NULL, phone BLOB NOT NULL" CHECK_5 ") STRICT";
 static const char contact_phone_sql[] =
     "CREATE TABLE contact_phone(phone BLOB NOT NULL, order_id INTEGER NOT NULL, "
     "PRIMARY KEY(phone, order_id)) STRICT, WITHOUT ROWID";
@@ -73,12 +74,15 @@ static const char tokens_sql[] =
 /* The last numbers given; the audit chain's head, and the head before the oldest event that is kept;
  * the profile of its digests; a sealed word that tells whether the master key is the right one. */
 #define COUNTER_4 "next_record INTEGER NOT NULL, "
+/* Since version 5: how many commits there were; of each table how many rows it has, under a MAC; and the
+ * signature of the base. */
+#define COUNTER_5 "commits INTEGER NOT NULL, tables BLOB NOT NULL, base_line TEXT NOT NULL, "
 static const char counters_sql[] =
     "CREATE TABLE counters(one INTEGER PRIMARY KEY CHECK(one = 1), next_order INTEGER NOT NULL, "
     "next_offer INTEGER NOT NULL, next_org INTEGER NOT NULL, next_event INTEGER NOT NULL, "
     "next_ref INTEGER NOT NULL, head BLOB NOT NULL, base_seq INTEGER NOT NULL, "
     "base_head BLOB NOT NULL, profile INTEGER NOT NULL, key_check BLOB NOT NULL, "
-    COUNTER_4 "row_check INTEGER NOT NULL) STRICT"; /* 0 until the first commit */
+    COUNTER_4 COUNTER_5 "row_check INTEGER NOT NULL) STRICT"; /* 0 until the first commit */
 
 #define RECORD_4 "region INTEGER NOT NULL, day INTEGER NOT NULL, state INTEGER NOT NULL, " \
                  "source TEXT NOT NULL, external_id TEXT NOT NULL, "
@@ -94,10 +98,10 @@ static const char records_external_sql[] =
 static const char emergencies_sql[] =
     "CREATE TABLE emergencies(region INTEGER PRIMARY KEY, opened_at INTEGER NOT NULL, "
     "until INTEGER NOT NULL, " ROW_CHECK_LAST ") STRICT";
-static const char push_sql[] = "CREATE TABLE push(one INTEGER PRIMARY KEY CHECK(one = 1), cursor INTEGER NOT NULL) STRICT";
-static const char push_row_sql[] = "INSERT INTO push VALUES(1, 0)";
+static const char push_sql[] = "CREATE TABLE push(one INTEGER PRIMARY KEY CHECK(one = 1), cursor INTEGER NOT NULL" CHECK_5 ") STRICT";
+static const char push_row_sql[] = "INSERT INTO push VALUES(1, 0, 0)";
 static const char dead_letters_sql[] =
-    "CREATE TABLE dead_letters(seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, status INTEGER NOT NULL) STRICT";
+    "CREATE TABLE dead_letters(seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, status INTEGER NOT NULL" CHECK_5 ") STRICT";
 static const char served_sql[] =
     "CREATE TABLE served(person INTEGER NOT NULL, org INTEGER NOT NULL, " ROW_CHECK
     "PRIMARY KEY(person, org)) STRICT, WITHOUT ROWID";
@@ -117,7 +121,7 @@ static const char *const others_sql[] = {
     skills_sql,
     tokens_sql,
     counters_sql,
-    "INSERT INTO counters VALUES(1, 1, 1, 1, 1, 1, zeroblob(32), 0, zeroblob(32), 0, x'', 1, 0)",
+    "INSERT INTO counters VALUES(1, 1, 1, 1, 1, 1, zeroblob(32), 0, zeroblob(32), 0, x'', 1, 0, x'', '', 0)",
     records_volunteer_sql,
     records_held_sql,
     records_external_sql,
@@ -157,7 +161,8 @@ static int create_without(sqlite3 *db, const char *sql, const char *const *colum
 }
 
 static const char *const added_3[] = {ROW_CHECK, ORDER_4, EVENT_4_AFTER};
-static const char *const added_4[] = {ORDER_4, EVENT_4_AFTER, RECORD_4, COUNTER_4, RECENT_4};
+static const char *const added_4[] = {ORDER_4, EVENT_4_AFTER, RECORD_4, COUNTER_4, RECENT_4, COUNTER_5, CHECK_5};
+static const char *const added_5[] = {COUNTER_5, CHECK_5};
 
 /* Version 2: a history is followed back from event to event, where version 1 searched the log; and an
  * offer remembers that it was withdrawn because others covered the order. The new columns must stand
@@ -198,33 +203,6 @@ static int migrate_1_to_2(sqlite3 *db, struct failure *failure)
         sqlite_run(db, "INSERT INTO offers SELECT *, 0 FROM offers_1", failure) != 0)
         return -1;
     return sqlite_run(db, "DROP TABLE orders_1; DROP TABLE offers_1; DROP TABLE events_1", failure);
-}
-
-int sqlite_chain(sqlite3 *db, enum vault_profile *profile, struct chain *head, struct chain *base,
-                 struct failure *failure)
-{
-    sqlite3_stmt *statement = NULL;
-    static const char sql[] = "SELECT next_event - 1, head, base_seq, base_head, profile, next_order, next_offer, next_org, "
-                              "next_event, next_ref, head, base_seq, base_head, next_record, row_check FROM counters";
-    *head = *base = (struct chain){.seq = 0};
-    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK)
-        return sqlite_fail(db, "audit chain", failure);
-    bool is_good = sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_bytes(statement, 1) == DIGEST_BYTES &&
-                   sqlite3_column_bytes(statement, 3) == DIGEST_BYTES;
-    if (is_good && sqlite3_column_int64(statement, 14) != 0 && !row_is_whole(statement, 5, 10)) {
-        row_fail(statement, "counters", failure);
-        sqlite3_finalize(statement);
-        return -1;
-    }
-    if (is_good) {
-        head->seq = (uint64_t)sqlite3_column_int64(statement, 0);
-        memcpy(head->head, sqlite3_column_blob(statement, 1), DIGEST_BYTES);
-        base->seq = (uint64_t)sqlite3_column_int64(statement, 2);
-        memcpy(base->head, sqlite3_column_blob(statement, 3), DIGEST_BYTES);
-        *profile = sqlite3_column_int(statement, 4) == VAULT_STATE ? VAULT_STATE : VAULT_INTERNATIONAL;
-    }
-    sqlite3_finalize(statement);
-    return is_good ? 0 : sqlite_fail(db, "audit chain", failure);
 }
 
 static int run_bound(sqlite3 *db, const char *sql, int64_t number, const void *first, size_t first_len,
@@ -274,7 +252,7 @@ static int seal_contacts(sqlite3 *db, const struct vault *vault, struct failure 
     int rc = sqlite_run(db, "ALTER TABLE contact RENAME TO contact_2", failure);
     const char *const steps[] = {contact_sql, contact_phone_sql, contact_gone_sql};
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(steps); i++)
-        rc = sqlite_run(db, steps[i], failure);
+        rc = create_without(db, steps[i], added_5, (int)ARRAY_LEN(added_5), failure);
     if (rc != 0 || sqlite3_prepare_v2(db, "SELECT * FROM contact_2", -1, &rows, NULL) != SQLITE_OK)
         return rc != 0 ? rc : sqlite_fail(db, "migrate", failure);
     int step = SQLITE_DONE;
@@ -302,7 +280,7 @@ static int copy_rows(sqlite3 *db, const char *table, const char *select, int fir
     while (rc == SQLITE_OK && (rc = sqlite3_step(rows)) == SQLITE_ROW) {
         for (int i = 0; i < columns; i++)
             sqlite3_bind_value(put, i + 1, sqlite3_column_value(rows, i));
-        sqlite3_bind_int64(put, columns + 1, (int64_t)row_check_of(rows, first, columns - first));
+        sqlite3_bind_int64(put, columns + 1, (int64_t)older_check_of(rows, first, columns - first));
         rc = sqlite3_step(put) == SQLITE_DONE ? SQLITE_OK : SQLITE_ERROR;
         sqlite3_reset(put);
     }
@@ -365,16 +343,18 @@ static int migrate_2_to_3(sqlite3 *db, const struct vault *vault, struct failure
     return sqlite_run(db, "DROP TABLE counters_2", failure);
 }
 
-/* The digests of version 3 are looked at before new ones take their place. */
-static int check_older(sqlite3 *db, const char *table, int first, struct failure *failure)
+/* The digests of an older version are looked at before new ones take their place. */
+static int check_older(sqlite3 *db, const char *where, const char *table, int first, struct failure *failure)
 {
     sqlite3_stmt *rows = NULL;
-    if (sqlite3_prepare_v2(db, "SELECT * FROM older", -1, &rows, NULL) != SQLITE_OK)
+    char sql[64];
+    snprintf(sql, sizeof sql, "SELECT * FROM %s", where);
+    if (sqlite3_prepare_v2(db, sql, -1, &rows, NULL) != SQLITE_OK)
         return sqlite_fail(db, "migrate", failure);
     int rc = SQLITE_ROW;
     int bad = 0;
     while (bad == 0 && (rc = sqlite3_step(rows)) == SQLITE_ROW)
-        if (!row_is_whole(rows, first, sqlite3_column_count(rows) - first))
+        if (!older_is_whole(rows, first, sqlite3_column_count(rows) - first))
             bad = row_fail(rows, table, failure);
     sqlite3_finalize(rows);
     return bad != 0 || rc == SQLITE_DONE ? bad : sqlite_fail(db, "migrate", failure);
@@ -411,7 +391,7 @@ static int migrate_3_to_4(sqlite3 *db, struct failure *failure)
     };
     for (size_t i = 0; i < ARRAY_LEN(steps); i++)
         if (rename_older(db, steps[i].table, failure) != 0 ||
-            check_older(db, steps[i].table, steps[i].first, failure) != 0 ||
+            check_older(db, "older", steps[i].table, steps[i].first, failure) != 0 ||
             sqlite_run(db, steps[i].sql, failure) != 0 ||
             copy_rows(db, steps[i].table, steps[i].select, steps[i].first, failure) != 0 ||
             sqlite_run(db, "DROP TABLE older", failure) != 0)
@@ -424,11 +404,11 @@ static int migrate_3_to_4(sqlite3 *db, struct failure *failure)
         "INSERT INTO counters SELECT one, next_order, next_offer, next_org, next_event, next_ref, head, base_seq, "
         "base_head, profile, key_check, (SELECT coalesce(max(id), 0) + 1 FROM records), 0 FROM older",
         "DROP TABLE older",
-        records_volunteer_sql, records_held_sql, records_external_sql, emergencies_sql, push_sql, push_row_sql,
-        dead_letters_sql, series_sql,
+        records_volunteer_sql, records_held_sql, records_external_sql, emergencies_sql, push_sql,
+        "INSERT INTO push VALUES(1, 0)", dead_letters_sql, series_sql,
     };
     for (size_t i = 0; i < ARRAY_LEN(last); i++)
-        if (sqlite_run(db, last[i], failure) != 0)
+        if (create_without(db, last[i], added_5, (int)ARRAY_LEN(added_5), failure) != 0)
             return -1;
     return 0;
 }
@@ -436,7 +416,7 @@ static int migrate_3_to_4(sqlite3 *db, struct failure *failure)
 #define KEY_WORD "paidan"
 
 /* A fresh database remembers the profile and a word sealed with its key; an older one must open it. */
-static int check_key(sqlite3 *db, const struct vault *vault, struct failure *failure)
+int sqlite_check_key(sqlite3 *db, const struct vault *vault, struct failure *failure)
 {
     sqlite3_stmt *statement = NULL;
     uint8_t sealed[sizeof KEY_WORD + SEAL_BYTES_MAX];
@@ -466,17 +446,46 @@ static int check_key(sqlite3 *db, const struct vault *vault, struct failure *fai
     return 0;
 }
 
+/* Version 5: what had no digest gets one, the counters tell how many commits and rows there are. */
+static int migrate_4_to_5(sqlite3 *db, const struct vault *vault, struct failure *failure)
+{
+    static const struct {
+        const char *table;
+        int first;
+    } checked[] = {{"orders", 0}, {"offers", 0}, {"orgs", 0}, {"tallies", 0}, {"records", 1}, {"served", 0},
+                   {"refs", 0}, {"skills", 0}, {"tokens", 0}, {"emergencies", 0}, {"series", 0}};
+    for (size_t i = 0; i < ARRAY_LEN(checked); i++)
+        if (check_older(db, checked[i].table, checked[i].table, checked[i].first, failure) != 0)
+            return -1;
+    static const char *const steps[] = {
+        "ALTER TABLE contact ADD COLUMN row_check INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE push ADD COLUMN row_check INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE dead_letters ADD COLUMN row_check INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE counters RENAME TO older",
+        counters_sql,
+        "INSERT INTO counters SELECT one, next_order, next_offer, next_org, next_event, next_ref, head, base_seq, "
+        "base_head, profile, key_check, next_record, 0, x'', '', 0 FROM older",
+        "DROP TABLE older",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+        if (sqlite_run(db, steps[i], failure) != 0)
+            return -1;
+    return sqlite_seal(db, vault, failure);
+}
+
 static int migrate_one(sqlite3 *db, int64_t version, const struct vault *vault, struct failure *failure)
 {
     switch (version) {
     case 0:
-        return create(db, failure);
+        return create(db, failure) == 0 ? sqlite_seal(db, vault, failure) : -1;
     case 1:
         return migrate_1_to_2(db, failure);
     case 2:
         return migrate_2_to_3(db, vault, failure);
-    default:
+    case 3:
         return migrate_3_to_4(db, failure);
+    default:
+        return migrate_4_to_5(db, vault, failure);
     }
 }
 
@@ -506,5 +515,5 @@ int sqlite_migrate(sqlite3 *db, const struct vault *vault, struct failure *failu
         }
         version = next;
     }
-    return check_key(db, vault, failure);
+    return sqlite_check_key(db, vault, failure);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
 #include "sqlite.h"
 
@@ -71,60 +72,98 @@ static const char *const statements[STATEMENT_COUNT] = {
     [PUT_EVENT] = "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_RECORD] = "INSERT OR REPLACE INTO records VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_EMERGENCY] = "INSERT OR REPLACE INTO emergencies VALUES(?,?,?,?)",
-    [CUT_EMERGENCY] = "DELETE FROM emergencies WHERE region = ?",
-    [PUT_CURSOR] = "UPDATE push SET cursor = ?",
-    [PUT_DEAD] = "INSERT OR REPLACE INTO dead_letters VALUES(?,?,?)",
-    [CUT_DEAD] = "DELETE FROM dead_letters WHERE seq = ?",
+    [CUT_EMERGENCY] = "DELETE FROM emergencies WHERE region = ? RETURNING row_check",
+    [PUT_CURSOR] = "UPDATE push SET cursor = ?2, row_check = ?3 WHERE one = ?1",
+    [PUT_DEAD] = "INSERT OR REPLACE INTO dead_letters VALUES(?,?,?,?)",
+    [CUT_DEAD] = "DELETE FROM dead_letters WHERE seq = ? RETURNING row_check",
     [PUT_SERVED] = "INSERT OR IGNORE INTO served VALUES(?,?,?)",
     [PUT_REF] = "INSERT INTO refs VALUES(?,?,?,?,?,?,?)",
     [PUT_SKILL] = "INSERT OR IGNORE INTO skills VALUES(?,?,?)",
-    [PUT_CONTACT] = "INSERT INTO contact VALUES(?,?,?,?)",
+    [PUT_CONTACT] = "INSERT INTO contact VALUES(?,?,?,?,?)",
     [PUT_PHONE] = "INSERT INTO contact_phone VALUES(?,?)",
     [PUT_TOKEN] = "INSERT OR REPLACE INTO tokens VALUES(?,?,?,?,?,?,?,?,?,?)",
-    [CUT_CONTACT] = "DELETE FROM contact WHERE order_id = ?",
-    [CUT_ORG] = "DELETE FROM orgs WHERE id = ?",
-    [CUT_TALLY] = "DELETE FROM tallies WHERE org = ?",
+    [CUT_CONTACT] = "DELETE FROM contact WHERE order_id = ? RETURNING row_check",
+    [CUT_ORG] = "DELETE FROM orgs WHERE id = ? RETURNING row_check",
+    [CUT_TALLY] = "DELETE FROM tallies WHERE org = ? RETURNING row_check",
     [PUT_COUNTERS] = "UPDATE counters SET next_order = ?, next_offer = ?, next_org = ?, "
-                     "next_event = ?, next_ref = ?, head = ?, base_seq = ?, base_head = ?, next_record = ?, row_check = ?",
+                     "next_event = ?, next_ref = ?, head = ?, base_seq = ?, base_head = ?, next_record = ?, commits = ?, tables = ?, "
+                     "base_line = ?, row_check = ?",
     [OLD_EVENTS] = "SELECT * FROM events ORDER BY seq LIMIT ?",
     [CUT_EVENTS] = "DELETE FROM events WHERE seq <= ?",
     [OLD_REFS] = "SELECT id, at FROM refs ORDER BY id LIMIT ?",
-    [CUT_REFS] = "DELETE FROM refs WHERE id <= ?",
+    [CUT_REFS] = "DELETE FROM refs WHERE id <= ? RETURNING row_check",
     [CUT_OLD_CONTACTS] =
         "DELETE FROM contact WHERE order_id IN (SELECT c.order_id FROM contact c "
         "LEFT JOIN orders o ON o.id = c.order_id WHERE (o.state IS NULL OR o.state IN (2, 8, 9, 10)) "
         "AND coalesce(o.moved_at, c.put_at) < ?1 AND NOT EXISTS (SELECT 1 FROM series s WHERE s.id = c.order_id "
-        "AND (s.next_at <> 0 OR s.last_day > ?1 / 86400000)) LIMIT ?2)", /* a recurring order's stay with it */
+        "AND (s.next_at <> 0 OR s.last_day > ?1 / 86400000)) LIMIT ?2) RETURNING row_check", /* a recurring order's stay with it */
+};
+
+/* Whose rows a statement writes or deletes. */
+static const uint8_t tables_of[STATEMENT_COUNT] = {
+    [PUT_ORDER] = TABLE_ORDERS, [PUT_OFFER] = TABLE_OFFERS, [PUT_ORG] = TABLE_ORGS, [PUT_TALLY] = TABLE_TALLIES,
+    [PUT_RECORD] = TABLE_RECORDS, [PUT_SERVED] = TABLE_SERVED, [PUT_REF] = TABLE_REFS, [PUT_SKILL] = TABLE_SKILLS,
+    [PUT_CONTACT] = TABLE_CONTACT, [CUT_CONTACT] = TABLE_CONTACT, [PUT_TOKEN] = TABLE_TOKENS,
+    [CUT_ORG] = TABLE_ORGS, [CUT_TALLY] = TABLE_TALLIES, [PUT_COUNTERS] = TABLE_COUNTERS, [CUT_REFS] = TABLE_REFS,
+    [CUT_OLD_CONTACTS] = TABLE_CONTACT, [PUT_EMERGENCY] = TABLE_EMERGENCIES, [CUT_EMERGENCY] = TABLE_EMERGENCIES,
+    [PUT_SERIES] = TABLE_SERIES, [PUT_CURSOR] = TABLE_PUSH, [PUT_DEAD] = TABLE_DEAD_LETTERS,
+    [CUT_DEAD] = TABLE_DEAD_LETTERS};
+
+/* The MAC of a row that may be about to be replaced; the other tables' rows are only added. */
+static const char *const older_rows[TABLE_COUNT] = {
+    [TABLE_ORDERS] = "SELECT row_check FROM orders WHERE id = ?", [TABLE_OFFERS] = "SELECT row_check FROM offers WHERE id = ?",
+    [TABLE_ORGS] = "SELECT row_check FROM orgs WHERE id = ?", [TABLE_TALLIES] = "SELECT row_check FROM tallies WHERE org = ?",
+    [TABLE_SERIES] = "SELECT row_check FROM series WHERE id = ?", [TABLE_RECORDS] = "SELECT row_check FROM records WHERE id = ?",
+    [TABLE_TOKENS] = "SELECT row_check FROM tokens WHERE id = ?", [TABLE_PUSH] = "SELECT row_check FROM push WHERE one = ?",
+    [TABLE_EMERGENCIES] = "SELECT row_check FROM emergencies WHERE region = ?",
+    [TABLE_DEAD_LETTERS] = "SELECT row_check FROM dead_letters WHERE seq = ?"};
+
+/* The MACs of rows that were written of late: an order's and its offers' rows are written a few times in a
+ * life, and looking each up would cost a tenth of the lives a second. */
+#define RECENT_ROWS 65536
+struct recent_row {
+    int64_t key, check; /* key 0: an empty place */
 };
 
 struct writer {
     sqlite3 *db;
     const struct vault *vault;
-    enum vault_profile profile; /* of the audit chain */
-    struct chain chain, base;
-    sqlite3_stmt *statements[STATEMENT_COUNT];
+    struct guard guard;
+    struct state_head head; /* as it is after the batch: chain, base, commits */
+    struct state_rows rows;
+    struct recent_row *recent[TABLE_COUNT]; /* NULL: of a table whose rows change seldom */
+    sqlite3_stmt *statements[STATEMENT_COUNT], *older[TABLE_COUNT];
     int rc; /* the first failure of the batch, or SQLITE_OK */
 };
 
-int writer_new(sqlite3 *db, const struct vault *vault, struct writer **writer, struct failure *failure)
+static int prepare(struct writer *w, const char *sql, sqlite3_stmt **statement, struct failure *failure)
+{
+    return sql == NULL || sqlite3_prepare_v3(w->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL) == SQLITE_OK
+               ? 0 : sqlite_fail(w->db, "prepare", failure);
+}
+
+int writer_new(sqlite3 *db, const struct vault *vault, const struct state_head *head, const struct state_rows *rows,
+               struct writer **writer, struct failure *failure)
 {
     struct writer *w = must_alloc(1, sizeof *w);
+    int rc = 0;
     w->db = db;
     w->vault = vault;
-    if (sqlite_chain(db, &w->profile, &w->chain, &w->base, failure) != 0) {
+    w->head = *head;
+    w->rows = *rows;
+    guard_init(&w->guard, vault);
+    static const enum guarded often[] = {TABLE_ORDERS, TABLE_OFFERS, TABLE_TALLIES};
+    for (size_t i = 0; i < ARRAY_LEN(often); i++)
+        w->recent[often[i]] = must_alloc(RECENT_ROWS, sizeof *w->recent[0]);
+    for (int i = 0; rc == 0 && i < STATEMENT_COUNT; i++)
+        rc = prepare(w, statements[i], &w->statements[i], failure);
+    for (int i = 0; rc == 0 && i < TABLE_COUNT; i++)
+        rc = prepare(w, older_rows[i], &w->older[i], failure);
+    if (rc == 0)
+        *writer = w;
+    else
         writer_free(w);
-        return -1;
-    }
-    for (int i = 0; i < STATEMENT_COUNT; i++) {
-        if (sqlite3_prepare_v3(db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &w->statements[i], NULL) !=
-            SQLITE_OK) {
-            sqlite_fail(db, "prepare", failure);
-            writer_free(w);
-            return -1;
-        }
-    }
-    *writer = w;
-    return 0;
+    return rc;
 }
 
 void writer_free(struct writer *w)
@@ -133,52 +172,113 @@ void writer_free(struct writer *w)
         return;
     for (int i = 0; i < STATEMENT_COUNT; i++)
         sqlite3_finalize(w->statements[i]);
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        sqlite3_finalize(w->older[i]);
+        free(w->recent[i]);
+    }
+    guard_fini(&w->guard);
     free(w);
 }
 
-/* Binding, left to right. */
+/* Binding, left to right; what is bound goes under the row's MAC, which is bound last where there is room. */
 struct binder {
+    struct guard *guard;
     sqlite3_stmt *statement;
+    enum guarded table;
     int at;
-    uint64_t check; /* of what was bound: goes into the column after it, where there is one */
+    int64_t key; /* the first value, a number or a text */
+    const char *key_text;
 };
 
 static void put(struct binder *b, int64_t number)
 {
-    b->check = check_number(b->check, number);
+    if (b->at == 0)
+        b->key = number;
+    guard_number(b->guard, number);
     sqlite3_bind_int64(b->statement, ++b->at, number);
 }
 
 static void put_text(struct binder *b, const char *text)
 {
     size_t len = strlen(text);
-    b->check = check_bytes(b->check, text, len);
+    if (b->at == 0)
+        b->key_text = text;
+    guard_bytes(b->guard, text, len);
     sqlite3_bind_text(b->statement, ++b->at, text, (int)len, SQLITE_STATIC);
 }
 
 static void put_blob(struct binder *b, const void *bytes, size_t count)
 {
-    b->check = check_bytes(b->check, bytes, count);
+    guard_bytes(b->guard, bytes, count);
     sqlite3_bind_blob64(b->statement, ++b->at, count != 0 ? bytes : "", count, SQLITE_STATIC);
 }
 
 static struct binder begin(struct writer *w, enum statement statement)
 {
-    return (struct binder){.statement = w->statements[statement]};
+    guard_begin(&w->guard, tables_of[statement]);
+    return (struct binder){.guard = &w->guard, .statement = w->statements[statement], .table = tables_of[statement]};
+}
+
+/* Where the MAC of the row is kept that was written last under this key; NULL: not of this table. */
+static struct recent_row *recent_of(struct writer *w, const struct binder *b)
+{
+    struct recent_row *rows = w->recent[b->table];
+    return rows != NULL ? &rows[(uint64_t)b->key % RECENT_ROWS] : NULL;
+}
+
+/* The row that this one replaces leaves the table's sum. A key above all that there were has none. */
+static void leave_older(struct writer *w, const struct binder *b)
+{
+    sqlite3_stmt *older = w->older[b->table];
+    if (older == NULL || w->rc != SQLITE_OK)
+        return;
+    if (b->key_text == NULL && b->key > w->rows.highest[b->table]) {
+        w->rows.highest[b->table] = b->key;
+        return;
+    }
+    const struct recent_row *recent = recent_of(w, b);
+    if (recent != NULL && recent->key == b->key) {
+        guard_remove(&w->guard, w->rows.tallies, b->table, recent->check);
+        return;
+    }
+    if (b->key_text != NULL)
+        sqlite3_bind_text(older, 1, b->key_text, -1, SQLITE_STATIC);
+    else
+        sqlite3_bind_int64(older, 1, b->key);
+    int rc = sqlite3_step(older);
+    if (rc == SQLITE_ROW)
+        guard_remove(&w->guard, w->rows.tallies, b->table, sqlite3_column_int64(older, 0));
+    else if (rc != SQLITE_DONE)
+        w->rc = rc;
+    sqlite3_reset(older);
 }
 
 /* After a failure nothing runs any more: some of them roll the transaction back by themselves, and what
- * came then would be a transaction of its own. */
+ * came then would be a transaction of its own. A statement that deletes returns the MACs of what is gone. */
 static void run(struct writer *w, struct binder *b)
 {
+    bool has_check = b->at < sqlite3_bind_parameter_count(b->statement);
+    int64_t check = has_check ? guard_end(&w->guard) : 0;
+    if (has_check && w->rc == SQLITE_OK)
+        leave_older(w, b);
     if (w->rc != SQLITE_OK)
         return;
-    if (b->at < sqlite3_bind_parameter_count(b->statement))
-        sqlite3_bind_int64(b->statement, ++b->at, (int64_t)b->check);
-    int rc = sqlite3_step(b->statement);
+    if (has_check)
+        sqlite3_bind_int64(b->statement, ++b->at, check);
+    int rc = SQLITE_DONE;
+    while ((rc = sqlite3_step(b->statement)) == SQLITE_ROW)
+        guard_remove(&w->guard, w->rows.tallies, b->table, sqlite3_column_int64(b->statement, 0));
+    bool is_there = sqlite3_changes(w->db) != 0; /* not where INSERT OR IGNORE found it */
     sqlite3_reset(b->statement);
+    struct recent_row *recent = recent_of(w, b);
+    if (recent != NULL)
+        *recent = (struct recent_row){.key = has_check ? b->key : 0, .check = check};
     if (rc != SQLITE_DONE)
-        w->rc = rc != SQLITE_ROW ? rc : SQLITE_MISUSE;
+        w->rc = rc;
+    else if (has_check && is_there)
+        guard_add(&w->guard, w->rows.tallies, b->table, check);
+    if (has_check && b->table == TABLE_COUNTERS)
+        w->head.row_check = check;
 }
 
 static void write_order(struct writer *w, const struct order *o)
@@ -234,7 +334,7 @@ static void write_tally(struct writer *w, const struct tally_row *row)
 
 static void write_event(struct writer *w, const struct event *event)
 {
-    chain_add(&w->chain, w->profile, event);
+    chain_add(&w->head.head, w->head.profile, event);
     struct binder b = begin(w, PUT_EVENT);
     put(&b, (int64_t)event->seq);
     put(&b, (int64_t)event->prev);
@@ -255,12 +355,10 @@ static void write_event(struct writer *w, const struct event *event)
     run(w, &b);
 }
 
-/* The digest is over what follows the id. */
 static void write_record(struct writer *w, const struct record_row *row)
 {
     struct binder b = begin(w, PUT_RECORD);
     put(&b, (int64_t)row->id);
-    b.check = 0;
     put(&b, (int64_t)row->order);
     put(&b, (int64_t)row->offer);
     put(&b, (int64_t)row->org);
@@ -314,6 +412,7 @@ static void write_push(struct writer *w, const struct batch *batch)
     if (!batch->has_push_cursor)
         return;
     b = begin(w, PUT_CURSOR);
+    put(&b, 1);
     put(&b, (int64_t)batch->push_cursor);
     run(w, &b);
 }
@@ -391,7 +490,7 @@ static void purge(struct writer *w, enum statement old, enum statement cut, int6
         if (at >= before && (uint64_t)id >= id_before)
             break;
         if (old == OLD_EVENTS) /* the chain begins after it from now on */
-            chain_add(&w->base, w->profile, &event);
+            chain_add(&w->head.base, w->head.profile, &event);
         last = id;
     }
     sqlite3_reset(b.statement);
@@ -399,6 +498,8 @@ static void purge(struct writer *w, enum statement old, enum statement cut, int6
         w->rc = rc;
     if (last == 0)
         return;
+    if (old == OLD_EVENTS)
+        chain_line(CHAIN_BASE, &w->head.base, (int64_t)time(NULL) * 1000, w->vault, w->head.base_line);
     b = begin(w, cut);
     put(&b, last);
     run(w, &b);
@@ -433,16 +534,25 @@ static void write_rest(struct writer *w, const struct batch *batch)
 
 static void write_counters(struct writer *w, const struct batch *batch)
 {
+    struct state_head *h = &w->head;
+    guard_pack(&w->guard, w->rows.tallies, h->tables);
+    h->commits++;
     struct binder b = begin(w, PUT_COUNTERS);
+    guard_number(&w->guard, 1); /* the columns that stay have their places under the MAC as well */
     put(&b, (int64_t)batch->counters.order);
     put(&b, (int64_t)batch->counters.offer);
     put(&b, (int64_t)batch->counters.org);
     put(&b, (int64_t)batch->counters.event);
     put(&b, (int64_t)batch->next_ref);
-    put_blob(&b, w->chain.head, DIGEST_BYTES);
-    put(&b, (int64_t)w->base.seq);
-    put_blob(&b, w->base.head, DIGEST_BYTES);
+    put_blob(&b, h->head.head, DIGEST_BYTES);
+    put(&b, (int64_t)h->base.seq);
+    put_blob(&b, h->base.head, DIGEST_BYTES);
+    guard_number(&w->guard, h->profile);
+    guard_bytes(&w->guard, h->key_check, h->key_check_bytes);
     put(&b, (int64_t)batch->counters.record);
+    put(&b, (int64_t)h->commits);
+    put_blob(&b, h->tables, sizeof h->tables);
+    put_text(&b, h->base_line);
     run(w, &b);
 }
 
@@ -483,9 +593,9 @@ static void write_rows(struct writer *w, const struct batch *batch)
     write_counters(w, batch);
 }
 
-const struct chain *writer_chain(const struct writer *w)
+const struct state_head *writer_head(const struct writer *w)
 {
-    return &w->chain;
+    return &w->head;
 }
 
 int writer_commit(struct writer *w, const struct batch *batch, struct failure *failure)

@@ -73,11 +73,24 @@ static int on_commit(void *context, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
+/* What is there must be what was written, before anything is added to it. */
+static int open_writer(struct store *s, struct failure *failure)
+{
+    const struct vault *vault = s->options.vault;
+    struct state_head head;
+    struct state_rows rows;
+    if (sqlite_head(s->writer_db, &s->guard, &head, failure) != 0 ||
+        sqlite_verify(s->writer_db, vault, &s->guard, &head, &rows, failure) != 0)
+        return -1;
+    return writer_new(s->writer_db, vault, &head, &rows, &s->writer, failure);
+}
+
 int store_open(const struct store_options *options, struct store **store, struct failure *failure)
 {
     struct store *s = must_alloc(1, sizeof *s);
     s->options = *options;
     s->heads_fd = -1;
+    guard_init(&s->guard, options->vault);
     snprintf(s->path, sizeof s->path, "%s/%s", options->directory, STORE_FILE);
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->work, NULL);
@@ -90,7 +103,7 @@ int store_open(const struct store_options *options, struct store **store, struct
         sqlite_run(s->writer_db, "PRAGMA wal_checkpoint(TRUNCATE)", failure) != 0 ||
         sync_directory(options->directory, failure) != 0 ||
         sqlite_open(s->path, options->vfs, false, &s->reader_db, failure) != 0 ||
-        writer_new(s->writer_db, options->vault, &s->writer, failure) != 0) {
+        open_writer(s, failure) != 0) {
         store_close(s);
         return -1;
     }
@@ -146,13 +159,13 @@ static void fail(struct store *s, const struct failure *failure)
 static int export_head(struct store *s, struct failure *failure)
 {
     char line[CHAIN_LINE_BYTES];
-    const struct chain *chain = writer_chain(s->writer);
+    const struct chain *chain = &writer_head(s->writer)->head;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     int64_t at = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     if (s->heads_fd < 0 || chain->seq == s->signed_seq || at - s->signed_at < s->options.heads_every_ms)
         return 0;
-    chain_line(chain, at, s->options.vault, line);
+    chain_line(CHAIN_HEAD, chain, at, s->options.vault, line);
     ssize_t len = (ssize_t)strlen(line);
     bool is_good = write(s->heads_fd, line, (size_t)len) == len && fsync(s->heads_fd) == 0;
     int error = errno;
@@ -232,6 +245,7 @@ static struct query *take_question(struct store *s)
 
 static void answer_question(struct store *s, struct query *q)
 {
+    q->guard = &s->guard;
     reader_answer(s->reader_db, s->options.vault, q);
     pthread_mutex_lock(&s->mutex);
     if (s->answered_last != NULL)
@@ -370,6 +384,7 @@ static void close_store(struct store *s, bool is_crash)
     if (s->writer != NULL && !s->has_failed && !is_crash)
         export_head(s, &ignored);
     writer_free(s->writer);
+    guard_fini(&s->guard);
     if (s->writer_db != NULL && !s->has_failed && !is_crash)
         sqlite3_wal_checkpoint_v2(s->writer_db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     else if (s->writer_db != NULL) /* the log is what the next start reads */

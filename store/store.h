@@ -14,7 +14,7 @@
 #include "gauge.h"
 #include "vault.h"
 
-#define SCHEMA_VERSION 4
+#define SCHEMA_VERSION 5
 #define STORE_FILE "paidan.db"
 
 struct store;
@@ -127,6 +127,7 @@ struct query {
     char path[512];
     char source[WORD_BYTES_MAX + 1], external_id[EXTERNAL_ID_BYTES_MAX + 1]; /* of QUERY_RECORD */
     void *context; /* the asker's */
+    struct guard *guard; /* the reader's; set by the store */
 
     /* the answer; owned by the query */
     struct failure failure;

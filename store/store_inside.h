@@ -12,6 +12,7 @@ struct store {
     int lock_fd, heads_fd;
     sqlite3 *writer_db, *reader_db;
     struct writer *writer;
+    struct guard guard; /* of the reader; of the opening before there is one */
     pthread_t writer_thread, reader_thread;
     bool has_writer, has_reader;
     int log_pages; /* this and the next two: writer thread only */

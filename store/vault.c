@@ -8,6 +8,7 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,47 @@ void vault_hmac(const void *key, size_t key_len, const struct piece *pieces, int
     mac_with(VAULT_INTERNATIONAL, key, key_len, pieces, count, mac);
 }
 
+struct vault_mac {
+    EVP_MAC_CTX *context;
+    uint8_t key[32];
+    size_t key_bytes;
+};
+
+struct vault_mac *vault_mac_new(const struct vault *vault)
+{
+    bool is_state = vault->profile == VAULT_STATE;
+    struct vault_mac *m = must_alloc(1, sizeof *m);
+    EVP_MAC *kind = EVP_MAC_fetch(NULL, is_state ? "HMAC" : "SIPHASH", NULL);
+    OSSL_PARAM digest[] = {OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t)"SM3", 0), OSSL_PARAM_END};
+    m->context = EVP_MAC_CTX_new(kind);
+    m->key_bytes = is_state ? 32 : 16; /* what SipHash takes */
+    memcpy(m->key, vault->row_key, sizeof m->key);
+    openssl_must(m->context != NULL && EVP_MAC_init(m->context, m->key, m->key_bytes, is_state ? digest : NULL) == 1);
+    EVP_MAC_free(kind);
+    return m;
+}
+
+void vault_mac_free(struct vault_mac *m)
+{
+    if (m == NULL)
+        return;
+    EVP_MAC_CTX_free(m->context);
+    OPENSSL_cleanse(m, sizeof *m);
+    free(m);
+}
+
+uint64_t vault_mac(struct vault_mac *m, const void *bytes, size_t len)
+{
+    uint8_t mac[DIGEST_BYTES];
+    uint64_t cut = 0;
+    size_t size = 0;
+    openssl_must(EVP_MAC_init(m->context, m->key, m->key_bytes, NULL) == 1 &&
+                 EVP_MAC_update(m->context, bytes, len) == 1 &&
+                 EVP_MAC_final(m->context, mac, &size, sizeof mac) == 1 && size >= sizeof cut);
+    memcpy(&cut, mac, sizeof cut);
+    return cut;
+}
+
 static int make_key(const char *path, struct failure *failure)
 {
     uint8_t key[MASTER_KEY_BYTES];
@@ -145,6 +187,7 @@ int vault_open(struct vault *vault, enum vault_profile profile, const char *path
     derive(VAULT_INTERNATIONAL, key, "paidan wrap v1", vault->wrap_key, sizeof vault->wrap_key);
     derive(VAULT_INTERNATIONAL, key, "paidan index v1", vault->index_key, sizeof vault->index_key);
     derive(VAULT_INTERNATIONAL, key, "paidan sign v1", vault->sign_seed, sizeof vault->sign_seed);
+    derive(VAULT_INTERNATIONAL, key, "paidan row v1", vault->row_key, sizeof vault->row_key);
     OPENSSL_cleanse(key, sizeof key);
     return 0;
 }
@@ -259,13 +302,21 @@ void vault_index(const struct vault *v, const char *phone, uint8_t digest[DIGEST
     OPENSSL_cleanse(digits, sizeof digits);
 }
 
+/* Fetched once, by whichever thread comes first. */
+static EVP_MD *digest_kinds[VAULT_STATE + 1];
+static pthread_once_t digests_fetched = PTHREAD_ONCE_INIT;
+
+static void fetch_digests(void)
+{
+    for (int profile = VAULT_INTERNATIONAL; profile <= VAULT_STATE; profile++)
+        digest_kinds[profile] = EVP_MD_fetch(NULL, profiles[profile].digest, NULL);
+}
+
 void vault_digest(enum vault_profile profile, const struct piece *pieces, int count, uint8_t digest[DIGEST_BYTES])
 {
-    static EVP_MD *kinds[VAULT_STATE + 1]; /* fetched once; the threads of the store begin after the first */
-    if (kinds[profile] == NULL)
-        kinds[profile] = EVP_MD_fetch(NULL, profiles[profile].digest, NULL);
+    pthread_once(&digests_fetched, fetch_digests);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    openssl_must(context != NULL && EVP_DigestInit_ex2(context, kinds[profile], NULL) == 1);
+    openssl_must(context != NULL && EVP_DigestInit_ex2(context, digest_kinds[profile], NULL) == 1);
     for (int i = 0; i < count; i++)
         openssl_must(EVP_DigestUpdate(context, pieces[i].bytes, pieces[i].len) == 1);
     openssl_must(EVP_DigestFinal_ex(context, digest, NULL) == 1);

@@ -23,7 +23,7 @@ enum vault_profile { VAULT_INTERNATIONAL = 1, VAULT_STATE = 2 };
 
 struct vault {
     enum vault_profile profile;
-    uint8_t wrap_key[32], index_key[32], sign_seed[32];
+    uint8_t wrap_key[32], index_key[32], sign_seed[32], row_key[32];
 };
 
 /* Reads the master key from `path`: 32 bytes, or 64 hexadecimal digits. With `may_make` a file that is
@@ -52,6 +52,12 @@ void vault_digest(enum vault_profile profile, const struct piece *pieces, int co
                   uint8_t digest[DIGEST_BYTES]);
 /* HMAC-SHA256 (RFC 2104) of the pieces, one after the other. */
 void vault_hmac(const void *key, size_t key_len, const struct piece *pieces, int count, uint8_t mac[DIGEST_BYTES]);
+/* 64 bits of a MAC over rows of state: SipHash-2-4, or HMAC-SM3 cut to them where state cryptography must
+ * be used. Not shared between threads. */
+struct vault_mac;
+struct vault_mac *vault_mac_new(const struct vault *vault);
+void vault_mac_free(struct vault_mac *mac); /* NULL is allowed */
+uint64_t vault_mac(struct vault_mac *mac, const void *bytes, size_t len);
 /* SHA-256 of a file, as sha256sum says it. False: it cannot be read. */
 bool vault_digest_file(const char *path, uint8_t digest[DIGEST_BYTES]);
 void vault_random(void *bytes, size_t len);

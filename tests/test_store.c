@@ -191,7 +191,8 @@ START_TEST(an_older_schema_is_migrated)
     struct failure failure = {0};
     make_directory(directory);
     snprintf(path, sizeof path, "%s/%s", directory, STORE_FILE);
-    static const char *const dumps[] = {"tests/schema_v1.sql", "tests/schema_v2.sql", "tests/schema_v3.sql"};
+    static const char *const dumps[] = {"tests/schema_v1.sql", "tests/schema_v2.sql", "tests/schema_v3.sql",
+                                        "tests/schema_v4.sql"};
     char *sql = read_text(dumps[_i]);
     run_sql(path, sql);
     free(sql);
@@ -432,7 +433,7 @@ Suite *suite_store(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, a_restart_gives_the_same_digest);
     tcase_add_test(t, ended_orders_are_answered_by_the_reader);
-    tcase_add_loop_test(t, an_older_schema_is_migrated, 0, 3);
+    tcase_add_loop_test(t, an_older_schema_is_migrated, 0, 4);
     tcase_add_test(t, a_migration_is_all_or_nothing);
     tcase_add_test(t, what_cannot_be_opened_says_why);
     tcase_add_test(t, a_backup_is_restored);

@@ -337,6 +337,6 @@ int fuzz_heads(const uint8_t *bytes, size_t len)
     size_t kept = len < sizeof line - 1 ? len : sizeof line - 1;
     memcpy(line, bytes, kept);
     line[kept] = '\0';
-    chain_parse(line, &chain, &at, key);
+    chain_parse(CHAIN_HEAD, line, &chain, &at, key);
     return 0;
 }

@@ -169,7 +169,7 @@ static int solve(const struct instance *in, bool is_json)
     }
     for (uint32_t r = 0; r < rows; r++)
         first[r + 1] += first[r];
-    struct assign_graph graph = {rows, in->columns, first, column, cost};
+    struct assign_graph graph = {.rows = rows, .columns = in->columns, .first = first, .column = column, .cost = cost};
     uint64_t began = bench_now_ns();
     bool is_whole = assign_solve(&graph, &answer);
     double seconds = (double)(bench_now_ns() - began) / 1e9;

@@ -16,7 +16,13 @@ struct search {
     uint32_t *settled, settled_count;
     uint32_t *touched, touched_count;
     bool *is_settled;
+    uint64_t steps, steps_max;
 };
+
+static bool is_spent(const struct search *s)
+{
+    return s->steps_max != 0 && s->steps > s->steps_max;
+}
 
 static void heap_up(struct search *s, uint32_t at, uint32_t column)
 {
@@ -54,6 +60,7 @@ static uint32_t heap_pop(struct search *s)
  * near as any can be, and ends the search: it is returned, else ASSIGN_NONE. */
 static uint32_t relax(struct search *s, uint32_t row, int64_t reached)
 {
+    s->steps += s->g->first[row + 1] - s->g->first[row];
     for (uint64_t e = s->g->first[row]; e < s->g->first[row + 1]; e++) {
         uint32_t column = s->g->column[e];
         int64_t through =
@@ -77,7 +84,7 @@ static uint32_t relax(struct search *s, uint32_t row, int64_t reached)
 static uint32_t shortest_path(struct search *s, uint32_t row)
 {
     uint32_t found = relax(s, row, 0);
-    while (found == ASSIGN_NONE && s->heap_count != 0) {
+    while (found == ASSIGN_NONE && s->heap_count != 0 && !is_spent(s)) {
         uint32_t column = heap_pop(s);
         if (s->row_of[column] == ASSIGN_NONE)
             return column;
@@ -133,8 +140,9 @@ struct two {
     uint32_t column, other; /* other: of the next best, or ASSIGN_NONE */
 };
 
-static inline struct two cheapest_two(const struct search *s, uint32_t row, int64_t unit)
+static inline struct two cheapest_two(struct search *s, uint32_t row, int64_t unit)
 {
+    s->steps += s->g->first[row + 1] - s->g->first[row];
     struct two t = {.best = FAR, .next = FAR, .column = ASSIGN_NONE, .other = ASSIGN_NONE};
     for (uint64_t e = s->g->first[row]; e < s->g->first[row + 1]; e++) {
         uint32_t column = s->g->column[e];
@@ -169,7 +177,7 @@ static void auction_phase(struct search *s, int64_t step, uint32_t *free_rows)
         s->row_of[c] = ASSIGN_NONE;
     for (uint32_t r = s->g->rows; r-- > 0;)
         free_rows[count++] = r;
-    while (count != 0 && most-- != 0) {
+    while (count != 0 && most-- != 0 && !is_spent(s)) {
         uint32_t row = free_rows[--count];
         struct two t = cheapest_two(s, row, FRACTION);
         if (t.column == ASSIGN_NONE)
@@ -211,6 +219,7 @@ static void auction(struct search *s)
 static void begin_prices(struct search *s)
 {
     const struct assign_graph *g = s->g;
+    s->steps += g->first[g->rows];
     for (uint32_t c = 0; c < g->columns; c++)
         s->row_of[c] = ASSIGN_NONE;
     for (uint32_t r = 0; r < g->rows; r++) {
@@ -238,7 +247,7 @@ static void begin_prices(struct search *s)
  * rows find their column so, in time near to one walk over their edges; `most` bounds the walks. */
 static void reduce_rows(struct search *s, uint32_t *free_rows, uint32_t count, uint64_t most)
 {
-    while (count != 0 && most-- != 0) {
+    while (count != 0 && most-- != 0 && !is_spent(s)) {
         uint32_t row = free_rows[--count];
         struct two t = cheapest_two(s, row, 1);
         if (t.column == ASSIGN_NONE)
@@ -289,7 +298,7 @@ static void search_fini(struct search *s)
 
 bool assign_solve(const struct assign_graph *g, struct assign_answer *a)
 {
-    struct search s = {.g = g, .a = a,
+    struct search s = {.g = g, .a = a, .steps_max = g->steps_max,
                        .row_of = must_alloc(g->columns, sizeof(uint32_t)),
                        .distance = must_alloc(g->columns, sizeof(int64_t)),
                        .came_from = must_alloc(g->columns, sizeof(uint32_t)),
@@ -312,7 +321,7 @@ bool assign_solve(const struct assign_graph *g, struct assign_answer *a)
     take_free_rows(&s);
     for (uint32_t r = 0; r < g->rows && is_whole; r++)
         if (a->column_of[r] == ASSIGN_NONE)
-            is_whole = augment(&s, r);
+            is_whole = augment(&s, r) && !is_spent(&s);
     for (uint32_t c = 0; c < g->columns; c++)
         a->cost += s.row_of[c] != ASSIGN_NONE ? a->column_price[c] : 0;
     for (uint32_t r = 0; r < g->rows; r++)
@@ -320,6 +329,7 @@ bool assign_solve(const struct assign_graph *g, struct assign_answer *a)
     search_fini(&s);
     if (!is_whole)
         assign_answer_fini(a);
+    a->steps = s.steps;
     return is_whole;
 }
 

@@ -18,16 +18,18 @@ struct assign_graph {
     const uint64_t *first;
     const uint32_t *column;
     const int64_t *cost;
+    uint64_t steps_max; /* edges that solving may walk along; 0: as many as it takes */
 };
 
 struct assign_answer {
     uint32_t *column_of; /* of each row; owned */
     int64_t *row_price, *column_price; /* owned */
     int64_t cost;
+    uint64_t steps; /* edges that were walked along, the time that it took */
 };
 
-/* Matches every row to a column of its own at the least total cost. False when that cannot be; the
- * answer is then empty. Cost: rows × (edges × log columns) at worst, far less as a rule. */
+/* Matches every row to a column of its own at the least total cost. False when that cannot be, or not
+ * within `steps_max`; the answer is then empty but for its steps. Cost: rows × (edges × log columns) at worst, far less as a rule. */
 bool assign_solve(const struct assign_graph *graph, struct assign_answer *answer);
 void assign_answer_fini(struct assign_answer *answer);
 bool assign_is_optimal(const struct assign_graph *graph, const struct assign_answer *answer);

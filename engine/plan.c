@@ -7,6 +7,11 @@
 
 #define LISTED_MORE 8 /* times as many candidates for an order whose list was too short */
 
+/* A plan holds the loop up for as long as it is made, and a caller chooses how many can have what: so it
+ * walks along so many edges, some milliseconds of them. What a plan would need beyond is taken one by one. */
+#define EDGE_STEPS 8       /* what it costs to make an edge, in edges walked */
+#define CANDIDATE_STEPS 64 /* and to find a candidate */
+
 /* The work on one plan. */
 struct planning {
     struct engine *e;
@@ -16,6 +21,7 @@ struct planning {
     struct candidate **lists; /* by order: its best candidates in rank order */
     uint32_t *listed, *asked; /* how many there are; how many were asked for */
     struct slots holds;
+    uint64_t steps; /* edges made and walked so far */
 };
 
 /* An edge of the graph: order `row` may go to an organisation, at a time that may overlap others'. */
@@ -155,6 +161,25 @@ static void list_candidates(struct planning *p, uint32_t row, uint32_t most)
     p->lists[row] = must_realloc(p->lists[row], most, sizeof **p->lists);
     p->asked[row] = most;
     p->listed[row] = match_find(p->e, &p->wants[row], RANK_SCORE, most, p->lists[row]);
+    p->steps += (p->listed[row] + UINT64_C(1)) * CANDIDATE_STEPS;
+}
+
+/* Makes those lists longer that were too short, or all. False: it would take too many steps. */
+static bool list_more(struct planning *p, bool lists_all, const bool *is_row_short)
+{
+    for (uint32_t row = 0; row < p->count && p->steps < PLAN_STEPS_MAX; row++)
+        if (is_row_short[row] || (lists_all && p->asked[row] < p->count))
+            list_candidates(p, row, p->asked[row] * LISTED_MORE);
+    return p->steps < PLAN_STEPS_MAX;
+}
+
+/* Whether somebody is left who might be listed. */
+static bool lists_more(const struct planning *p)
+{
+    bool has_more = false;
+    for (uint32_t row = 0; row < p->count; row++)
+        has_more |= p->listed[row] == p->asked[row] && p->asked[row] < p->count;
+    return has_more;
 }
 
 static int by_org_and_time(const void *a, const void *b)
@@ -302,7 +327,7 @@ static struct expanded expand(const struct planning *p, struct graph *g, bool is
         }
     }
     free(next);
-    x.graph = (struct assign_graph){p->count, columns, x.first, x.column, x.cost};
+    x.graph = (struct assign_graph){.rows = p->count, .columns = columns, .first = x.first, .column = x.column, .cost = x.cost};
     return x;
 }
 
@@ -314,15 +339,37 @@ static void expanded_fini(struct expanded *x)
     free(x->cost);
 }
 
-/* Solves the graph and has the proof checked. The prices also say whose list was too short to be sure
- * that nobody outside it would serve better: those rows are marked, and *is_short with them. */
-static struct plan_worth solve(struct planning *p, struct graph *g, bool is_high,
-                               struct candidate *picks, bool *is_short)
+/* Solves the graph within what is left of the steps, and has the proof checked. */
+static bool solve_within(struct planning *p, struct graph *g, bool is_high, struct expanded *x,
+                         struct assign_answer *answer)
+{
+    uint64_t arcs = p->count;
+    for (uint32_t i = 0; i < g->edge_count; i++)
+        arcs += copies_of(g, &g->edges[i], is_high);
+    if (p->steps + arcs * EDGE_STEPS >= PLAN_STEPS_MAX)
+        return false;
+    p->steps += arcs * EDGE_STEPS;
+    *x = expand(p, g, is_high);
+    x->graph.steps_max = PLAN_STEPS_MAX - p->steps;
+    bool is_solved = assign_solve(&x->graph, answer);
+    p->steps += answer->steps;
+    must(!is_solved || assign_is_optimal(&x->graph, answer));
+    if (!is_solved)
+        expanded_fini(x);
+    return is_solved;
+}
+
+/* The prices also say whose list was too short to be sure that nobody outside it would serve better:
+ * those rows are marked, and *is_short with them. False: there were not enough steps for it, and the
+ * picks are as before. */
+static bool solve(struct planning *p, struct graph *g, bool is_high, struct candidate *picks,
+                  struct plan_worth *total, bool *is_short)
 {
     struct plan_worth worth = {.score = 0};
     struct assign_answer answer;
-    struct expanded x = expand(p, g, is_high);
-    must(assign_solve(&x.graph, &answer) && assign_is_optimal(&x.graph, &answer));
+    struct expanded x;
+    if (!solve_within(p, g, is_high, &x, &answer))
+        return false;
     for (uint32_t row = 0; row < p->count; row++) {
         picks[row] = (struct candidate){.org = 0};
         for (uint64_t i = x.first[row] + 1; i < x.first[row + 1]; i++)
@@ -337,7 +384,8 @@ static struct plan_worth solve(struct planning *p, struct graph *g, bool is_high
     }
     assign_answer_fini(&answer);
     expanded_fini(&x);
-    return worth;
+    *total = worth;
+    return true;
 }
 
 /* Whether orders differ in their time only where they do not overlap, and in nothing else that counts:
@@ -370,6 +418,38 @@ static void keep_better(struct plan *plan, struct candidate *picks, struct plan_
         plan->picks[row] = picks[row];
 }
 
+/* Every order with its first choice: no plan can be worth more, whatever it would take to find one. */
+static struct plan_worth worth_of_firsts(const struct planning *p)
+{
+    struct plan_worth worth = {.score = 0};
+    for (uint32_t row = 0; row < p->count; row++)
+        if (p->listed[row] != 0)
+            worth_add(p, &worth, row, p->lists[row][0].score);
+    return worth;
+}
+
+/* Solves with longer lists until they are long enough. False: the steps did not suffice for that; `low`
+ * and `high` are then of shorter lists, or nobody. */
+static bool solve_rivals(struct planning *p, struct plan *plan, bool lists_all, struct candidate *low,
+                         struct candidate *high, bool *is_exact)
+{
+    bool *is_short = must_alloc((size_t)p->count + 1, sizeof *is_short); /* any, then each */
+    struct plan_worth worth;
+    bool is_solved = false;
+    do {
+        is_solved = list_more(p, lists_all, is_short + 1);
+        for (uint32_t row = 0; row <= p->count; row++)
+            is_short[row] = false;
+        struct graph graph = graph_make(p);
+        *is_exact = graph.is_exact && !graph.is_flexible;
+        is_solved = is_solved && solve(p, &graph, true, high, &plan->bound, is_short) &&
+                    solve(p, &graph, false, low, &worth, is_short);
+        graph_fini(&graph);
+    } while (is_solved && (is_short[0] || (lists_all && lists_more(p))));
+    free(is_short);
+    return is_solved;
+}
+
 /* The plan where orders compete. Only those that do get more than their first choice into the graph. */
 static void plan_together(struct planning *p, struct plan *plan, bool is_bounded)
 {
@@ -379,20 +459,11 @@ static void plan_together(struct planning *p, struct plan *plan, bool is_bounded
         plan->picks[row].org = 0;
     struct candidate *low = must_alloc(p->count, sizeof *low);
     struct candidate *high = must_alloc(p->count, sizeof *high);
-    bool *is_short = must_alloc((size_t)p->count + 1, sizeof *is_short); /* any, then each */
     bool is_exact = false;
-    do {
-        for (uint32_t row = 0; row < p->count; row++)
-            if (is_short[1 + row] || (lists_all && p->asked[row] < p->count))
-                list_candidates(p, row, lists_all ? p->count : p->asked[row] * LISTED_MORE);
-        for (uint32_t row = 0; row <= p->count; row++)
-            is_short[row] = false;
-        struct graph graph = graph_make(p);
-        is_exact = graph.is_exact && !graph.is_flexible;
-        plan->bound = solve(p, &graph, true, high, is_short);
-        solve(p, &graph, false, low, is_short);
-        graph_fini(&graph);
-    } while (is_short[0]);
+    bool is_solved = solve_rivals(p, plan, lists_all, low, high, &is_exact);
+    if (!is_solved)
+        plan->bound = worth_of_firsts(p);
+    is_exact &= is_solved;
     keep_better(plan, low, settle(p, low));
     if (!is_exact) {
         keep_better(plan, high, settle(p, high));
@@ -405,7 +476,6 @@ static void plan_together(struct planning *p, struct plan *plan, bool is_bounded
         plan->bound = plan->worth; /* another start, or somebody not listed, may score more */
     free(low);
     free(high);
-    free(is_short);
 }
 
 struct plan plan_make(struct engine *e, const uint32_t *slots, uint32_t count, int64_t now,
@@ -430,6 +500,7 @@ struct plan plan_make(struct engine *e, const uint32_t *slots, uint32_t count, i
         plan.bound = plan.worth;
     else
         plan_together(&p, &plan, method == PLAN_BOUNDED);
+    plan.steps = p.steps;
     plan.is_exact = method != PLAN_ONE_BY_ONE && !is_worth_more(&plan.bound, &plan.worth);
     for (uint32_t row = 0; row < count; row++)
         free(p.lists[row]);

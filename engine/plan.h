@@ -4,11 +4,14 @@
  * served of the highest priority, then of the next, then the number served, then the total score.
  * The plan is an exact assignment where the orders that an organisation may get are for the same time
  * and as many people each; where they differ it is feasible, never worth less than taking the orders
- * one by one, and `bound` says what no plan can exceed. */
+ * one by one, and `bound` says what no plan can exceed. What would take more than PLAN_STEPS_MAX is taken
+ * one by one too, and the bound is then every order's first choice. */
 #ifndef PAIDAN_PLAN_H
 #define PAIDAN_PLAN_H
 
 #include "match.h"
+
+#define PLAN_STEPS_MAX (3u << 19) /* some milliseconds of the loop */
 
 struct plan_worth {
     uint32_t served[PRIORITY_COUNT];
@@ -20,6 +23,7 @@ struct plan {
     uint32_t count;
     struct plan_worth worth, bound;
     bool is_exact; /* worth what the bound says */
+    uint64_t steps; /* edges that were made and walked, which is the time that it took */
 };
 
 /* PLAN_BOUNDED is PLAN_TOGETHER whose bound holds; the other lists no more candidates than it needs,

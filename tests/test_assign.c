@@ -25,7 +25,7 @@ static void make_instance(struct instance *in, struct random *r, uint32_t rows, 
         }
     }
     in->first[rows] = edges;
-    in->graph = (struct assign_graph){rows, columns, in->first, in->column, in->cost};
+    in->graph = (struct assign_graph){.rows = rows, .columns = columns, .first = in->first, .column = in->column, .cost = in->cost};
 }
 
 /* The least cost from a row on, over all ways; INT64_MAX when there is none. */

@@ -129,6 +129,54 @@ START_TEST(a_plan_of_unlike_orders_is_feasible_and_no_worse_than_one_by_one)
 }
 END_TEST
 
+/* As many rivals as a plan takes, each of whom everybody could serve at one start or another: 256 x 256
+ * candidates, of which each may take as many as there are, which makes 16.7 million edges. */
+static struct rivals rivals_at_most(void)
+{
+    struct random r = {.state = 4711};
+    struct rivals w = {.e = world_new()};
+    for (uint32_t i = 1; i <= ASSIGN_COUNT_MAX; i++) {
+        struct org_request g = world_org(w.e, i, "legal_aid");
+        g.lat += (int32_t)draw(&r, 400000);
+        g.reach_m = 10000;
+        g.capacity = 1;
+        world_put(w.e, &g);
+    }
+    for (uint32_t i = 0; i < ASSIGN_COUNT_MAX; i++) {
+        struct order_request o = world_order(w.e, "legal_aid");
+        o.has_place = true;
+        o.lat = 230000000 + (int32_t)draw(&r, 400000);
+        o.lon = 1144000000;
+        o.mode = MODE_BATCH;
+        o.ends_at = o.starts_at + 90 * MINUTE;
+        o.headcount = 1 + (uint32_t)draw(&r, 4);
+        o.people_min = 1;
+        o.priority = (uint8_t)draw(&r, PRIORITY_COUNT);
+        w.slots[w.count++] = map_get(&w.e->order_ids, world_place(w.e, &o, MONDAY_9));
+    }
+    return w;
+}
+
+START_TEST(a_plan_too_large_for_the_loop_stops_at_its_bound_and_says_so)
+{
+    struct rivals w = rivals_at_most();
+    struct plan greedy = plan_make(w.e, w.slots, w.count, MONDAY_9, PLAN_ONE_BY_ONE);
+    uint64_t before = engine_digest(w.e);
+    for (enum plan_method method = PLAN_TOGETHER; method <= PLAN_BOUNDED; method++) {
+        struct plan plan = plan_make(w.e, w.slots, w.count, MONDAY_9, method);
+        ck_assert_uint_le(plan.steps, 2000000); /* where without a bound it were 150 million */
+        ck_assert_uint_ge(worth_of(&plan.worth), worth_of(&greedy.worth));
+        ck_assert_uint_gt(worth_of(&plan.bound), worth_of(&plan.worth));
+        ck_assert(!plan.is_exact);
+        plan_fini(&plan);
+    }
+    ck_assert_uint_eq(engine_digest(w.e), before);
+    engine_check(w.e);
+    plan_fini(&greedy);
+    engine_free(w.e);
+}
+END_TEST
+
 /* One by one the first takes the only team that could have served the second. */
 START_TEST(orders_that_arrive_together_are_assigned_together)
 {
@@ -167,6 +215,7 @@ Suite *suite_plan(void)
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, a_plan_of_like_orders_is_the_best_there_is, 0, 60);
     tcase_add_loop_test(t, a_plan_of_unlike_orders_is_feasible_and_no_worse_than_one_by_one, 0, 30);
+    tcase_add_test(t, a_plan_too_large_for_the_loop_stops_at_its_bound_and_says_so);
     tcase_add_test(t, orders_that_arrive_together_are_assigned_together);
     suite_add_tcase(s, t);
     return s;

@@ -122,7 +122,8 @@ bool engine_load_offer(struct engine *e, const struct offer *row)
 
 void engine_load_served(struct engine *e, uint64_t person, uint64_t org)
 {
-    pairs_add(&e->pairs, person, org);
+    if (person > ID_MAX) /* older ones tell of no place */
+        pairs_add(&e->pairs, person, org);
 }
 
 void engine_load_counters(struct engine *e, struct counters counters)

@@ -367,6 +367,7 @@ static inline bool event_is_for_all(const struct event *event)
     return event->kind == EVENT_EMERGENCY_OPENED || event->kind == EVENT_EMERGENCY_CLOSED;
 }
 
+/* `person` is a person at a region, in one number: helped_at(). */
 struct served_pair {
     uint64_t person, org;
 };

@@ -186,11 +186,12 @@ static uint32_t part_proximity(const struct engine *e, const struct want *want,
     return distance >= reach ? 0 : (uint32_t)((reach - distance) * 1000 / (reach - circle));
 }
 
-/* 600 by how close in administration, 400 when it has served this person before. */
+/* 600 by how close in administration, 400 when it has served this person before, at the same place: what was
+ * elsewhere is not for everybody who may ask here. */
 static uint32_t part_affinity(const struct engine *e, const struct want *want,
                               const struct org *org)
 {
-    uint32_t part = pairs_has(&e->pairs, want->person, org->id) ? 400 : 0;
+    uint32_t part = pairs_has(&e->pairs, helped_at(want->person, e->regions[want->region_slot].code), org->id) ? 400 : 0;
     uint32_t home = org->region_slot;
     if (home == SLOT_NONE)
         return part;

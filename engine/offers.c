@@ -173,8 +173,9 @@ static struct refusal complete(struct engine *e, const struct command *c, int64_
     org_at(e, f->org_slot)->tally.complete_count++;
     activity_ended(e, f, true, now);
     offer_set_state(e, f, OFFER_COMPLETED, now);
-    if (o->person != 0 && pairs_add(&e->pairs, o->person, f->org))
-        effect_served(e, o->person, f->org);
+    uint64_t helped = helped_at(o->person, o->region);
+    if (helped != 0 && pairs_add(&e->pairs, helped, f->org))
+        effect_served(e, helped, f->org);
     order_settle(e, o, c, now);
     uint32_t minutes = enter_records(e, c, now, f, o, &outcome->count);
     emit_offer(e, EVENT_COMPLETED, f, c, now);

@@ -23,7 +23,7 @@ struct ledger {
     uint64_t room, count;
 };
 
-/* Which organisations have served which persons. */
+/* Which organisations have served which persons where: helped_at(). */
 struct pairs {
     struct served_pair *entries; /* open addressing; person 0 is an empty place */
     uint64_t room, count;
@@ -130,6 +130,8 @@ struct refusal table_add_region(struct engine *e, const struct command *c);
 struct refusal table_add_skill(struct engine *e, const struct skill *skill);
 uint32_t region_at_level(const struct engine *e, uint32_t slot, unsigned level);
 const struct supply *supply_of(const struct engine *e, uint32_t county_slot);
+/* A person at a place, in one number beyond ID_MAX, so that it is nobody's own; 0 of nobody. */
+uint64_t helped_at(uint64_t person, uint64_t region);
 bool pairs_has(const struct pairs *pairs, uint64_t person, uint64_t org);
 bool pairs_add(struct pairs *pairs, uint64_t person, uint64_t org); /* false: was there */
 int64_t deadline_after(const struct engine *e, unsigned priority, uint32_t minutes, int64_t now);

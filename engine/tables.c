@@ -123,6 +123,11 @@ const struct supply *supply_of(const struct engine *e, uint32_t county_slot)
     return county_slot != SLOT_NONE ? e->supplies[county_slot] : &e->no_supply;
 }
 
+uint64_t helped_at(uint64_t person, uint64_t region)
+{
+    return person != 0 ? hash64(person ^ hash64(region)) >> 2 | UINT64_C(1) << 61 : 0;
+}
+
 static struct served_pair *pair_place(const struct pairs *pairs, uint64_t person, uint64_t org)
 {
     uint64_t i = hash64(person ^ hash64(org)) & (pairs->room - 1);

@@ -203,6 +203,8 @@ bool access_check(struct call *call)
         return in_org(call);
     if (who->scope == SCOPE_NOWHERE)
         return error_set(&call->error, REFUSAL_FORBIDDEN, "method", "your role holds for no region");
+    if (who->scope == SCOPE_REGION && (call->method->flags & METHOD_WHOLE) != 0)
+        return error_set(&call->error, REFUSAL_FORBIDDEN, "method", "it is about the whole service, and your role holds for a region");
     return who->scope == SCOPE_EVERYWHERE || in_region(call);
 }
 

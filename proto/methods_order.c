@@ -344,10 +344,8 @@ static bool run_contact_get(struct call *call, struct pack *out)
     (void)out;
     uint64_t id = (uint64_t)call->args.number[P_ORDER];
     const struct order *o = engine_order(call->engine, id);
-    if (o != NULL && !access_sees(call, o->region))
-        return error_set(&call->error, REFUSAL_NOT_FOUND, "order", "no personal data are kept for it");
-    if (!note_contact(call, id, EVENT_CONTACT_READ))
-        return false;
+    if ((o != NULL && !access_sees(call, o->region)) || !note_contact(call, id, EVENT_CONTACT_READ))
+        return error_set(&call->error, REFUSAL_NOT_FOUND, "order", "%s", "");
     call->query = query_new(QUERY_CONTACT);
     call->query->filter.order = id;
     return true;
@@ -356,7 +354,7 @@ static bool run_contact_get(struct call *call, struct pack *out)
 static void got_contact(struct call *call, const struct query *q, struct pack *out)
 {
     if (!q->is_found) {
-        error_set(&call->error, REFUSAL_NOT_FOUND, "order", "no personal data are kept for it");
+        error_set(&call->error, REFUSAL_NOT_FOUND, "order", "%s", "");
         return;
     }
     pack_map(out);

@@ -94,8 +94,8 @@ static void encode_event(struct call *call, struct pack *out)
 }
 
 const struct method push_methods[] = {
-    {"push.state", ROLE_OPERATOR | ROLE_AUDITOR, "How far the platform has been told.", "{push: {up, cursor, behind, delivered, failed, dead, last_status}}", 0, 0, {P_NONE}, run_state, NULL, NULL},
-    {"push.dead", ROLE_OPERATOR | ROLE_AUDITOR, "Events that the platform refused for good, by number.", "{items: [{event, at, status}], next}", METHOD_READER, 0, {P_AFTER, P_LIMIT}, run_dead, NULL, got_dead},
+    {"push.state", ROLE_OPERATOR | ROLE_AUDITOR, "How far the platform has been told.", "{push: {up, cursor, behind, delivered, failed, dead, last_status}}", METHOD_WHOLE, 0, {P_NONE}, run_state, NULL, NULL},
+    {"push.dead", ROLE_OPERATOR | ROLE_AUDITOR, "Events that the platform refused for good, by number.", "{items: [{event, at, status}], next}", METHOD_READER | METHOD_WHOLE, 0, {P_AFTER, P_LIMIT}, run_dead, NULL, got_dead},
     {"push.retry", ROLE_OPERATOR, "Tell one of them once more.", "{event}", METHOD_WRITE, 1, {P_EVENT, P_REF}, run_retry, encode_event, NULL},
     {"push.seek", ROLE_OPERATOR, "Go on after another event: all since are told again.", "{event}", METHOD_WRITE, 1, {P_AFTER, P_REF}, run_seek, encode_event, NULL},
 };

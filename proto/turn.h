@@ -149,6 +149,7 @@ enum method_flags {
     METHOD_MATCH = 8,  /* looks for organisations: its time is taken */
     METHOD_LATER = 16, /* with METHOD_READER: what the reader found is needed for the change, which `answered`
                           then makes; its answer waits for the batch. Takes no `ref`: it is naturally repeatable */
+    METHOD_WHOLE = 32, /* about the whole service: not for who holds for a region */
 };
 
 #define METHOD_PARAMS_MAX 36

@@ -20,7 +20,8 @@ dpkg -i /root/paidan.deb
 up; say installed $? $(systemctl is-active paidand) $(systemctl is-enabled paidand)
 p order place --region 441302001001 --category legal_aid >/dev/null; say placed $?
 say user $(stat -c %u /proc/$(systemctl show -p MainPID --value paidand)) state $(stat -c %a /var/lib/private/paidan) key $(stat -c %a /etc/paidan/master_key)
-kill -9 $(systemctl show -p MainPID --value paidand); sleep 3
+pid=$(systemctl show -p MainPID --value paidand); kill -9 $pid
+for i in $(seq 100); do [ "$(systemctl show -p MainPID --value paidand)" = $pid ] || break; sleep 0.2; done
 up; say restarted $? $(systemctl show -p NRestarts --value paidand) orders $(p --json call stats.summary '{}' | grep -oE '"orders": [0-9]+' | head -1 | grep -oE '[0-9]+$')
 systemctl reload paidand; say reloaded $? $(systemctl is-active paidand)
 journalctl -u paidand -p 4..4 -o cat --no-pager | head -3 | sed 's/^/JOURNAL /'

@@ -4,7 +4,7 @@ orders through three windows; then five thousand orders wait.
 
 usage: browser.py BUILD life|queue [PICTURES]; prints one line, and exit code 1 with what was on the page when
 something did not hold. Pictures of the pages go to PICTURES (BUILD/pictures)."""
-import os, shutil, subprocess, sys, tempfile, time
+import os, re, shutil, subprocess, sys, tempfile, time
 
 import msgpack
 from selenium import webdriver
@@ -38,8 +38,14 @@ class Daemon:
             except OSError:
                 time.sleep(0.05)
         self.unpacker = msgpack.Unpacker()
-        with open(log) as file:
-            self.page = "http://127.0.0.1:" + next(l for l in file if "address=http:" in l).split("address=http:")[1].split()[0].split(":")[1]
+        at = None
+        for _ in range(400):
+            with open(log) as file:
+                at = re.search(r"address=http:127\.0\.0\.1:(\d+)\s", file.read())
+            if at is not None:
+                break
+            time.sleep(0.05)
+        self.page = "http://127.0.0.1:" + at.group(1)
 
     def call(self, method, **params):
         return self.many([(method, params)])[0]
@@ -150,7 +156,6 @@ def place_by_form(resident):
     for name, text in (("county", "惠城区"), ("town", "桥东街道")):
         WebDriverWait(resident.browser, 10).until(lambda b: any(o.text == text for o in Select(b.find_element(By.NAME, name)).options))
         Select(resident.wait("[name=%s]" % name)).select_by_visible_text(text)
-        time.sleep(0.5)
     WebDriverWait(resident.browser, 10).until(lambda b: any(o.get_attribute("value") == str(VILLAGE) for o in Select(b.find_element(By.NAME, "region")).options))
     Select(resident.wait("[name=region]")).select_by_value(str(VILLAGE))
     for name, text in (("contact.name", "王金丝雀"), ("contact.phone", "13800001111"), ("contact.address", "东湖一街")):

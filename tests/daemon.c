@@ -97,6 +97,16 @@ static void read_port(struct daemon *d, off_t from)
     fclose(file);
 }
 
+void daemon_says(const struct daemon *d, const char *words)
+{
+    char command[300];
+    snprintf(command, sizeof command, "grep -q '%s' %s/log", words, d->directory);
+    for (int i = 0; system(command) != 0; i++) {
+        ck_assert_msg(i < 600, "%s/log never says %s", d->directory, words);
+        usleep(50000);
+    }
+}
+
 void daemon_again(struct daemon *d, const char *const *extra)
 {
     char data[100];

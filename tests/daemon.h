@@ -20,7 +20,9 @@ struct daemon daemon_start(const char *const *extra);
 void daemon_again(struct daemon *d, const char *const *extra);
 int daemon_stop(struct daemon *d); /* SIGTERM; the exit code */
 void daemon_kill(struct daemon *d); /* SIGKILL, as a power cut would */
-void daemon_end(struct daemon *d);  /* stops it and removes the directory */
+void daemon_end(struct daemon *d);
+/* Waits until its log has the words. */
+void daemon_says(const struct daemon *d, const char *words);  /* stops it and removes the directory */
 /* Runs paidand with options until it exits; its exit code, and what it said. */
 int daemon_run(const char *const *options, char *said, size_t size);
 

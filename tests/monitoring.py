@@ -3,7 +3,9 @@
 every query of the dashboard is answered, and an alert is pending once the daemon is gone.
 
 usage: monitoring.py BUILD; prints one line, and exit code 1 when something did not hold."""
-import json, os, re, shutil, socket, subprocess, sys, tempfile, time, urllib.parse, urllib.request
+import json, os, re, shutil, subprocess, sys, tempfile, time, urllib.parse, urllib.request
+
+from powercut import hold_port
 
 BUILD = sys.argv[1]
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -15,12 +17,6 @@ scrape_configs:
     authorization: {credentials: "%s"}
     static_configs: [{targets: ["%s"]}]
 """
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait_for(what, look, seconds=40):
@@ -55,7 +51,8 @@ def main():
         config = os.path.join(directory, "prometheus.yml")
         with open(config, "w") as out:
             out.write(CONFIG % (TOP, token, address))
-        here = "127.0.0.1:%d" % free_port()
+        held, port = hold_port()
+        here = "127.0.0.1:%d" % port
         prometheus = subprocess.Popen(["prometheus", "--config.file=" + config, "--storage.tsdb.path=" + os.path.join(directory, "tsdb"),
                                        "--web.listen-address=" + here], stdout=open(os.path.join(directory, "prometheus.log"), "wb"), stderr=subprocess.STDOUT)
 

@@ -189,7 +189,8 @@ START_TEST(an_expired_token_is_over)
     struct client *c = enter(d.tcp, token);
     struct daemon caller = as(&d, c);
     ck_assert_ptr_nonnull(daemon_call(&caller, "event.subscribe", "{}"));
-    usleep(1700000);
+    for (int64_t at = 0; at <= now + 1500; usleep(20000))
+        at = daemon_number(&d, "server.info", "{}", "now");
     daemon_number(&d, "order.place", "{\"ref\":\"1\",\"region\":" TOWN ",\"category\":\"legal_aid\"}", "order");
     struct client_message m;
     ck_assert_int_eq(client_receive(c, 300, &m), 0); /* no event comes */
@@ -449,8 +450,10 @@ START_TEST(who_asks_too_fast_is_slowed_down)
             refused++;
         }
     ck_assert_int_gt(refused, 50);
-    sleep(1);
-    ck_assert_ptr_nonnull(daemon_call(&d, "order.list", "{}"));
+    const struct node *list = NULL;
+    for (int i = 0; i < 100 && (list = daemon_call(&d, "order.list", "{}")) == NULL; i++)
+        usleep(100000);
+    ck_assert_ptr_nonnull(list);
     daemon_end(&d);
 }
 END_TEST
@@ -465,7 +468,12 @@ START_TEST(a_low_disk_leaves_room_to_finish)
     daemon_number(&d, "order.place", "{\"ref\":\"1\",\"region\":" TOWN ",\"category\":\"legal_aid\",\"mode\":\"auto\"}", "order");
     ck_assert_int_eq(daemon_stop(&d), 0);
     daemon_again(&d, low);
-    sleep(2); /* the disk is looked at once a second */
+    for (int i = 0; i < 400; i++) { /* the disk is looked at once a second */
+        snprintf(json, sizeof json, "{\"ref\":\"early-%d\",\"region\":" TOWN ",\"category\":\"legal_aid\"}", i);
+        if (daemon_call(&d, "order.place", json) == NULL)
+            break;
+        usleep(50000);
+    }
     ck_assert_str_eq(daemon_refused(&d, "order.place", "{\"ref\":\"2\",\"region\":" TOWN ",\"category\":\"legal_aid\"}"), "storage_low");
     ck_assert_str_eq(daemon_refused(&d, "server.backup", "{\"path\":\"/tmp/never\"}"), "storage_low");
     const struct node *inbox = node_get(daemon_call(&d, "offer.list", "{\"org\":7}"), "items");

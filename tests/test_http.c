@@ -437,6 +437,7 @@ START_TEST(clients_that_leave_or_dawdle_cost_nothing)
             break;
         usleep(100000);
     }
+    ck_assert_int_ge(held, 50); /* those that dawdle have some time yet */
     ck_assert_int_le(held, 51);
     for (int i = 0; i < 50; i++)
         close(idle[i]);

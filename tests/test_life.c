@@ -5,7 +5,28 @@
 #include "engine/state.h"
 #include "world.h"
 
-#define ALLOWED_MOVES 20 /* of the drawing in order.c */
+/* The drawing of the design, by hand: an order is reopened and brought back by other means. */
+#define M(from, to) {ORDER_##from, ORDER_##to}
+static const struct {
+    enum order_state from, to;
+} moves[] = {
+    M(PLACED, READY),    M(PLACED, REJECTED),   M(PLACED, RETURNED), M(PLACED, CANCELLED),
+    M(RETURNED, PLACED), M(RETURNED, CANCELLED),
+    M(READY, OFFERED),   M(READY, UNMET),       M(READY, CANCELLED),
+    M(OFFERED, READY),   M(OFFERED, ACCEPTED),  M(OFFERED, UNMET),   M(OFFERED, CANCELLED),
+    M(ACCEPTED, READY),  M(ACCEPTED, SERVING),  M(ACCEPTED, CANCELLED),
+    M(SERVING, READY),   M(SERVING, DONE),
+    M(DONE, READY),      M(DONE, CLOSED),
+};
+#undef M
+
+static bool is_a_move(enum order_state from, enum order_state to)
+{
+    for (size_t i = 0; i < ARRAY_LEN(moves); i++)
+        if (moves[i].from == from && moves[i].to == to)
+            return true;
+    return false;
+}
 
 /* The n-th pair of states of which a move is allowed, or is not. */
 static void nth_pair(bool is_allowed, int n, enum order_state *from, enum order_state *to)
@@ -13,7 +34,7 @@ static void nth_pair(bool is_allowed, int n, enum order_state *from, enum order_
     for (int i = 0; i < ORDER_STATE_COUNT * ORDER_STATE_COUNT; i++) {
         *from = (enum order_state)(i / ORDER_STATE_COUNT);
         *to = (enum order_state)(i % ORDER_STATE_COUNT);
-        if (order_may_move(*from, *to) == is_allowed && n-- == 0)
+        if (is_a_move(*from, *to) == is_allowed && n-- == 0)
             return;
     }
     ck_abort_msg("there are fewer such pairs");
@@ -479,9 +500,9 @@ Suite *suite_life(void)
     Suite *s = suite_create("life");
     TCase *t = tcase_create("life");
     tcase_set_timeout(t, 60);
-    tcase_add_loop_test(t, an_order_moves_along_its_rules, 0, ALLOWED_MOVES);
+    tcase_add_loop_test(t, an_order_moves_along_its_rules, 0, ARRAY_LEN(moves));
     tcase_add_loop_test_raise_signal(t, no_order_moves_beside_its_rules, SIGABRT, 0,
-                                     ORDER_STATE_COUNT * ORDER_STATE_COUNT - ALLOWED_MOVES);
+                                     ORDER_STATE_COUNT * ORDER_STATE_COUNT - (int)ARRAY_LEN(moves));
     tcase_add_test(t, an_order_goes_its_whole_way);
     tcase_add_test(t, a_done_order_closes_by_itself);
     tcase_add_test(t, an_auto_order_cascades_and_never_asks_twice);

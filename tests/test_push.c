@@ -1,8 +1,10 @@
 /* The connector to the platform, against a real HTTP server that takes, fails, stalls, refuses and goes. */
+#include <arpa/inet.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
@@ -13,7 +15,7 @@
 struct platform {
     char directory[64], log[100], mode[100], secret[100], url[100];
     const char *cert, *key; /* NULL: no TLS */
-    int port;
+    int port, held;
     pid_t pid;
 };
 
@@ -44,7 +46,15 @@ static void platform_down(struct platform *p)
 
 static struct platform platform_new(void)
 {
-    struct platform p = {.port = 0};
+    struct platform p = {.port = 0, .held = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int one = 1;
+    /* While it is down nobody else may be given its port. */
+    ck_assert_int_eq(setsockopt(p.held, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one), 0);
+    ck_assert_int_eq(bind(p.held, (struct sockaddr *)&address, len), 0);
+    ck_assert_int_eq(getsockname(p.held, (struct sockaddr *)&address, &len), 0);
+    p.port = ntohs(address.sin_port);
     make_directory(p.directory);
     snprintf(p.log, sizeof p.log, "%s/log", p.directory);
     snprintf(p.mode, sizeof p.mode, "%s/mode", p.directory);

@@ -80,7 +80,7 @@ static uint64_t digest_series(const struct series *s)
 /* Records that wait, recurring orders, emergencies. */
 static uint64_t digest_few(const struct engine *e)
 {
-    uint64_t sum = mix(8, e->next.record);
+    uint64_t sum = mix(8, e->next.record) + mix(11, e->gone_sum);
     uint32_t slot = SLOT_NONE;
     for (const struct record_row *r; (r = engine_next_held(e, &slot)) != NULL;)
         sum += mix(mix(mix(mix(9, r->id), r->volunteer), (uint64_t)r->day << 32 | r->minutes), r->state);

@@ -57,6 +57,7 @@ void engine_free(struct engine *e)
     index_fini(&e->index);
     search_memory_fini(&e->search);
     free(e->pairs.entries);
+    map_fini(&e->gone_orgs);
     slots_fini(&e->assign_queue);
     effects_fini(e);
     free(e);
@@ -124,6 +125,17 @@ void engine_load_served(struct engine *e, uint64_t person, uint64_t org)
 {
     if (person > ID_MAX) /* older ones tell of no place */
         pairs_add(&e->pairs, person, org);
+}
+
+void engine_load_gone_org(struct engine *e, uint64_t id)
+{
+    map_put(&e->gone_orgs, id, 0);
+    e->gone_sum += hash64(id);
+}
+
+bool engine_org_is_gone(const struct engine *e, uint64_t id)
+{
+    return map_get(&e->gone_orgs, id) != SLOT_NONE;
 }
 
 void engine_load_counters(struct engine *e, struct counters counters)

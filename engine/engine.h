@@ -417,6 +417,7 @@ bool engine_load_org(struct engine *engine, const struct org *row);
 bool engine_load_order(struct engine *engine, const struct order *row);
 bool engine_load_offer(struct engine *engine, const struct offer *row);
 void engine_load_served(struct engine *engine, uint64_t person, uint64_t org);
+void engine_load_gone_org(struct engine *engine, uint64_t id);
 /* Records of the last RECORD_DAYS, and all that wait for a review. */
 void engine_load_record(struct engine *engine, const struct record_row *row);
 bool engine_load_emergency(struct engine *engine, const struct emergency *row);
@@ -436,6 +437,8 @@ bool order_has_ended(const struct order *order);
 /* Looking. Pointers stay good until the next step or clear. */
 const struct order *engine_order(const struct engine *engine, uint64_t id);
 const struct offer *engine_offer(const struct engine *engine, uint64_t id);
+/* Whether an organisation of that number was removed; the number is not given again. */
+bool engine_org_is_gone(const struct engine *engine, uint64_t id);
 const struct org *engine_org(const struct engine *engine, uint64_t id);
 const struct order *engine_order_slot(const struct engine *engine, uint32_t slot);
 const struct offer *engine_offer_slot(const struct engine *engine, uint32_t slot); /* NULL: none */

@@ -149,6 +149,8 @@ static struct refusal check_request(const struct engine *e, const struct org_req
     for (uint32_t i = 0; i < r->region_count; i++)
         if (map_get(&e->region_codes, r->regions[i]) == SLOT_NONE)
             return refuse(REFUSAL_NOT_FOUND, "regions");
+    if (engine_org_is_gone(e, r->id))
+        return refuse(REFUSAL_BAD_VALUE, "id");
     return REFUSED_NOT;
 }
 
@@ -244,6 +246,7 @@ struct refusal org_remove(struct engine *e, const struct command *c, int64_t now
     effect_removed(e, org->id);
     org_leave(e, slot);
     map_remove(&e->org_ids, org->id);
+    engine_load_gone_org(e, org->id);
     org_fini(org);
     pool_give(&e->orgs, slot);
     return REFUSED_NOT;

@@ -47,6 +47,8 @@ struct engine {
     struct heap timers;
     struct index index;
     struct pairs pairs;
+    struct map gone_orgs; /* numbers of organisations that were removed: they are not given again */
+    uint64_t gone_sum;    /* of them, for the digest */
     struct slots assign_queue; /* order slots; those whose flag is off are passed over */
     uint32_t assign_waiting;
     struct search_memory search;

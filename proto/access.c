@@ -170,7 +170,7 @@ static bool in_org(struct call *call)
     struct args *a = &call->args;
     uint64_t mine = call->who.org;
     bool is_narrowed = false;
-    if (mine == 0)
+    if (engine_org(call->engine, mine) == NULL) /* none, or one that was removed */
         return error_set(&call->error, REFUSAL_FORBIDDEN, "method", "your role holds for no organisation");
     if (arg_has(a, P_ORG) && (uint64_t)a->number[P_ORG] != mine)
         return (call->method->roles & ROLE_EVERY) == ROLE_EVERY || forbidden(call, P_ORG);

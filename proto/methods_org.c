@@ -28,6 +28,8 @@ static bool run_put(struct call *call, struct pack *out)
     point_from_args(a, &r->lat, &r->lon);
     if (!arg_has(a, P_SCHEDULE))
         week_fill(&r->week);
+    if (engine_org_is_gone(call->engine, r->id))
+        return error_set(&call->error, REFUSAL_BAD_VALUE, "id", "an organisation of that number was removed; leave id out to get the next one");
     return call_step(call, &c);
 }
 
@@ -105,7 +107,12 @@ static bool run_remove(struct call *call, struct pack *out)
 {
     (void)out;
     struct command c = {.op = OP_ORG_REMOVE, .org = (uint64_t)call->args.number[P_ORG]};
-    return call_step(call, &c);
+    if (!call_step(call, &c))
+        return false;
+    struct outcome removed = call->outcome;
+    bool is_good = tokens_end_of_org(call, c.org);
+    call->outcome = removed;
+    return is_good;
 }
 
 static bool run_duty(struct call *call, struct pack *out)
@@ -129,7 +136,7 @@ const struct method org_methods[] = {
     {"org.put", ROLE_OPERATOR | ROLE_SUPERVISOR, "Register an organisation, or write its registration anew. What is absent takes its default.", "{org}", METHOD_WRITE | METHOD_NEW, 3, {P_LAT, P_LON, P_SKILLS, P_ID, P_NAME, P_REGION, P_CRS, P_REACH_M, P_CAPACITY, P_CERTIFIED, P_SCHEDULE, P_TYPE, P_REGISTERED, P_INSURED, P_YOUTH, P_SUSPENDED, P_REGIONS, P_DRY_RUN, P_REF}, run_put, encode_org, NULL},
     {"org.get", ROLE_EVERY, "One organisation; `live_offers` is for itself and for who holds for all regions.", "{org, name, …, live_offers?, dates}", 0, 1, {P_ORG}, run_get, NULL, NULL},
     {"org.list", ROLE_EVERY, "Organisations of a region and below, or with skills.", "{items: [{org, name, …}], next}", 0, 0, {P_REGION, P_SKILLS, P_AFTER, P_LIMIT}, run_list, NULL, NULL},
-    {"org.remove", ROLE_OPERATOR | ROLE_SUPERVISOR, "Take an organisation off the registry; not while offers are live.", "{org}", METHOD_WRITE, 1, {P_ORG, P_REASON, P_REF}, run_remove, encode_org, NULL},
+    {"org.remove", ROLE_OPERATOR | ROLE_SUPERVISOR, "Take an organisation off the registry; not while offers are live. Its tokens are revoked, and its number is not given again.", "{org}", METHOD_WRITE, 1, {P_ORG, P_REASON, P_REF}, run_remove, encode_org, NULL},
     {"org.duty", ROLE_ORG | ROLE_DISPATCHER, "On duty or off duty.", "{org}", METHOD_WRITE, 2, {P_ORG, P_ON, P_REF}, run_duty, encode_org, NULL},
     {"org.close_dates", ROLE_ORG | ROLE_DISPATCHER, "All dates that differ from the weekly schedule, in place of those before.", "{org}", METHOD_WRITE, 2, {P_ORG, P_DATES, P_REF}, run_dates, encode_org, NULL},
 };

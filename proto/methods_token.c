@@ -73,6 +73,20 @@ static bool run_rotate(struct call *call, struct pack *out)
     return change(call, &row, EVENT_TOKEN_ROTATED);
 }
 
+bool tokens_end_of_org(struct call *call, uint64_t org)
+{
+    const struct tokens *tokens = turn_tokens(call->turn);
+    for (uint32_t i = 0; i < tokens->count; i++) {
+        struct token_row row = tokens->rows[i];
+        if (row.org != org || row.revoked_at != 0)
+            continue;
+        row.revoked_at = call->now;
+        if (!change(call, &row, EVENT_TOKEN_REVOKED))
+            return false;
+    }
+    return true;
+}
+
 static bool run_revoke(struct call *call, struct pack *out)
 {
     const struct token_row *found = find(call);

@@ -50,6 +50,9 @@ static void gather_orgs(struct batch *b, const struct engine *engine, struct eff
         for (uint32_t j = 0; j < b->org_count; j++)
             if (b->orgs[j].id == effects.removed_orgs[i])
                 b->orgs[j].id = 0; /* put and removed before it was written */
+        b->tallies = GROW(b->tallies, b->tally_count, b->tally_room); /* without its organisation it says that there was one */
+        b->tallies[place_of(&b->tally_places, effects.removed_orgs[i], &b->tally_count)] =
+            (struct tally_row){.org = effects.removed_orgs[i]};
     }
     for (uint32_t i = 0; i < effects.orgs.count; i++) {
         const struct org *org = engine_org_slot(engine, effects.orgs.items[i]);

@@ -124,6 +124,14 @@ static int take_emergency(void *context, sqlite3_stmt *row, struct failure *fail
                        (unsigned long long)row_read.region);
 }
 
+/* The tally of an organisation that was removed stays, so that its number is not given again. */
+static int take_gone_org(void *context, sqlite3_stmt *row, struct failure *failure)
+{
+    (void)failure;
+    engine_load_gone_org(context, (uint64_t)sqlite3_column_int64(row, 0));
+    return 0;
+}
+
 static int take_counters(void *context, sqlite3_stmt *row, struct failure *failure)
 {
     (void)failure;
@@ -151,6 +159,7 @@ int store_load(struct store *store, struct engine *engine, struct failure *failu
     } steps[] = {
         {"SELECT orgs.*, tallies.* FROM orgs LEFT JOIN tallies ON tallies.org = orgs.id ORDER BY orgs.id",
          take_org},
+        {"SELECT org FROM tallies WHERE org NOT IN (SELECT id FROM orgs)", take_gone_org},
         {"SELECT * FROM orders ORDER BY id", take_order},
         {"SELECT * FROM offers ORDER BY id", take_offer},
         {"SELECT * FROM served", take_served},

@@ -21,7 +21,7 @@ enum statement {
     CUT_CONTACT,
     PUT_TOKEN,
     CUT_ORG,
-    CUT_TALLY,
+   
     PUT_COUNTERS,
     OLD_EVENTS,
     CUT_EVENTS,
@@ -84,7 +84,6 @@ static const char *const statements[STATEMENT_COUNT] = {
     [PUT_TOKEN] = "INSERT OR REPLACE INTO tokens VALUES(?,?,?,?,?,?,?,?,?,?)",
     [CUT_CONTACT] = "DELETE FROM contact WHERE order_id = ? RETURNING row_check",
     [CUT_ORG] = "DELETE FROM orgs WHERE id = ? RETURNING row_check",
-    [CUT_TALLY] = "DELETE FROM tallies WHERE org = ? RETURNING row_check",
     [PUT_COUNTERS] = "UPDATE counters SET next_order = ?, next_offer = ?, next_org = ?, "
                      "next_event = ?, next_ref = ?, head = ?, base_seq = ?, base_head = ?, next_record = ?, commits = ?, tables = ?, "
                      "base_line = ?, row_check = ?",
@@ -104,7 +103,7 @@ static const uint8_t tables_of[STATEMENT_COUNT] = {
     [PUT_ORDER] = TABLE_ORDERS, [PUT_OFFER] = TABLE_OFFERS, [PUT_ORG] = TABLE_ORGS, [PUT_TALLY] = TABLE_TALLIES,
     [PUT_RECORD] = TABLE_RECORDS, [PUT_SERVED] = TABLE_SERVED, [PUT_REF] = TABLE_REFS, [PUT_SKILL] = TABLE_SKILLS,
     [PUT_CONTACT] = TABLE_CONTACT, [CUT_CONTACT] = TABLE_CONTACT, [PUT_TOKEN] = TABLE_TOKENS,
-    [CUT_ORG] = TABLE_ORGS, [CUT_TALLY] = TABLE_TALLIES, [PUT_COUNTERS] = TABLE_COUNTERS, [CUT_REFS] = TABLE_REFS,
+    [CUT_ORG] = TABLE_ORGS, [PUT_COUNTERS] = TABLE_COUNTERS, [CUT_REFS] = TABLE_REFS,
     [CUT_OLD_CONTACTS] = TABLE_CONTACT, [PUT_EMERGENCY] = TABLE_EMERGENCIES, [CUT_EMERGENCY] = TABLE_EMERGENCIES,
     [PUT_SERIES] = TABLE_SERIES, [PUT_CURSOR] = TABLE_PUSH, [PUT_DEAD] = TABLE_DEAD_LETTERS,
     [CUT_DEAD] = TABLE_DEAD_LETTERS};
@@ -560,9 +559,6 @@ static void write_rows(struct writer *w, const struct batch *batch)
 {
     for (uint32_t i = 0; i < batch->removed_count; i++) {
         struct binder b = begin(w, CUT_ORG);
-        put(&b, (int64_t)batch->removed_orgs[i]);
-        run(w, &b);
-        b = begin(w, CUT_TALLY);
         put(&b, (int64_t)batch->removed_orgs[i]);
         run(w, &b);
     }

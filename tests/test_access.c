@@ -165,6 +165,38 @@ START_TEST(two_secrets_live_and_a_revoked_token_is_shut_out)
 }
 END_TEST
 
+/* Whoever gets its number next would get its token, its records and what it was offered. */
+START_TEST(a_removed_organisation_leaves_nothing_to_the_next)
+{
+#define ORG(id) "{" id "\"region\":" TOWN ",\"lat\":23.0861,\"lon\":114.4132,\"skills\":[\"legal_aid\"]}"
+    struct daemon d = daemon_start(closed);
+    char token[200];
+    daemon_number(&d, "org.put", ORG("\"id\":8,"), "org");
+    daemon_number(&d, "org.put", ORG("\"id\":7,"), "org");
+    add_token(&d, "{\"token_id\":\"org7\",\"roles\":\"org\",\"org\":7}", token);
+    struct client *c = enter(d.tcp, token);
+    struct daemon team = as(&d, c);
+    ck_assert_ptr_nonnull(daemon_call(&team, "offer.list", "{}"));
+    ck_assert_int_eq(daemon_number(&d, "org.remove", "{\"org\":7}", "org"), 7);
+    ck_assert_str_eq(daemon_refused(&team, "offer.list", "{}"), "unauthenticated"); /* at once */
+    client_close(c);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_str_eq(daemon_refused(&d, "org.put", ORG("\"id\":7,")), "bad_value");
+        ck_assert_int_eq(daemon_number(&d, "org.put", ORG(""), "org"), 9 + i);
+        c = enter(d.tcp, token);
+        team = as(&d, c);
+        ck_assert_str_eq(daemon_refused(&team, "offer.list", "{}"), "unauthenticated");
+        client_close(c);
+        if (i == 0) {
+            ck_assert_int_eq(daemon_number(&d, "org.remove", "{\"org\":9}", "org"), 9); /* the highest */
+            daemon_kill(&d); /* it lasts */
+            daemon_again(&d, closed);
+        }
+    }
+    daemon_end(&d);
+}
+END_TEST
+
 /* Who has no token is no organisation, so that role cannot be everybody's. */
 START_TEST(the_role_of_an_organisation_is_not_for_strangers)
 {
@@ -559,6 +591,7 @@ Suite *suite_access(void)
     tcase_add_test(t, roles_have_names);
     tcase_add_test(t, without_a_token_there_is_nothing);
     tcase_add_test(t, a_token_opens_what_it_is_for_and_no_more);
+    tcase_add_test(t, a_removed_organisation_leaves_nothing_to_the_next);
     tcase_add_test(t, the_role_of_an_organisation_is_not_for_strangers);
     tcase_add_test(t, two_secrets_live_and_a_revoked_token_is_shut_out);
     tcase_add_test(t, an_expired_token_is_over);

@@ -2,6 +2,7 @@
  *
  * Each request is a session of its own for as long as it takes: the token comes with it. Its answer, as
  * everybody's, comes when what it tells is durable. */
+#include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +16,13 @@
 
 #define HEARTBEAT_MS 15000
 #define MSGID 1 /* each call is one request */
+#define STRANGER_BODY_MAX 4096 /* as the socket takes before session.hello */
 
 enum call_kind { CALL_RPC, CALL_METRICS, CALL_EVENTS };
 
 struct http_call {
     struct http *http;
-    struct evhttp_request *req; /* NULL: the client has left */
-    struct http_connection *connection;
+    struct http_connection *connection; /* NULL: the client has left */
     struct session *session;
     uint64_t number;
     enum call_kind kind;
@@ -30,84 +31,6 @@ struct http_call {
     uint32_t place;
     struct http_call *next, *prev;
 };
-
-static void add_header(struct evhttp_request *req, const char *name, const char *value)
-{
-    evhttp_add_header(evhttp_request_get_output_headers(req), name, value);
-}
-
-static void reply(struct evhttp_request *req, int status, const char *type, const char *text, size_t len)
-{
-    struct evbuffer *body = evbuffer_new();
-    add_header(req, "Content-Type", type);
-    add_header(req, "X-Content-Type-Options", "nosniff");
-    if (body != NULL)
-        evbuffer_add(body, text, len);
-    evhttp_send_reply(req, status, NULL, body);
-    if (body != NULL)
-        evbuffer_free(body);
-}
-
-/* A node as the text of JSON, inside {"error": …} when it is one. The caller frees it. */
-static char *json_of(const struct node *node, bool is_error, size_t *len)
-{
-    char *text = NULL;
-    FILE *out = open_memstream(&text, len);
-    must(out != NULL);
-    if (is_error)
-        fputs("{\"error\": ", out);
-    json_print(out, node, false);
-    if (is_error)
-        fputs("}\n", out);
-    fclose(out);
-    return text;
-}
-
-static int status_of(const struct node *error)
-{
-    static const struct {
-        enum refusal_code code;
-        int status;
-    } statuses[] = {
-        {REFUSAL_UNKNOWN_METHOD, 404}, {REFUSAL_NOT_FOUND, 404}, {REFUSAL_UNAUTHENTICATED, 401}, {REFUSAL_FORBIDDEN, 403},
-        {REFUSAL_CONFLICT, 409}, {REFUSAL_BAD_STATE, 409}, {REFUSAL_MISFIT, 409}, {REFUSAL_COVERED, 409},
-        {REFUSAL_EXPIRED, 409}, {REFUSAL_CLAIMED, 409}, {REFUSAL_IN_USE, 409}, {REFUSAL_TOO_FEW_DECLINES, 409},
-        {REFUSAL_LIMIT, 409}, {REFUSAL_RATE_LIMITED, 429}, {REFUSAL_OVERLOADED, 503}, {REFUSAL_DRAINING, 503},
-        {REFUSAL_UNAVAILABLE, 503}, {REFUSAL_STORAGE_LOW, 503}};
-    const struct node *word = node_get(error, "code");
-    int code = word != NULL ? word_find(&words_refusal, word->u.text, word->count) : -1;
-    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
-        if ((int)statuses[i].code == code)
-            return statuses[i].status;
-    return 400;
-}
-
-static void reply_error(struct evhttp_request *req, const struct node *error)
-{
-    size_t len = 0;
-    char *text = json_of(error, true, &len);
-    int status = status_of(error);
-    if (status == 401)
-        add_header(req, "WWW-Authenticate", "Bearer");
-    if (status == 429 || status == 503)
-        add_header(req, "Retry-After", "1");
-    add_header(req, "Cache-Control", "no-store");
-    reply(req, status, "application/json; charset=utf-8", text, len);
-    free(text);
-}
-
-/* Refuses what never becomes a request of the turn. */
-static void refuse(struct evhttp_request *req, enum refusal_code code, const char *field, const char *detail)
-{
-    struct pack pack = {.bytes = NULL};
-    struct arena arena = {.blocks = NULL};
-    struct error error;
-    error_set(&error, code, field, "%s", detail);
-    error_pack(&error, &pack);
-    reply_error(req, codec_decode(&arena, pack.bytes, pack.len));
-    arena_fini(&arena);
-    pack_fini(&pack);
-}
 
 /* Calls. */
 
@@ -118,31 +41,42 @@ static struct http_call *find_call(const struct http *h, uint64_t number)
 }
 
 /* The token of "Authorization: Bearer …"; NULL: there is none. */
-static const char *bearer_of(struct evhttp_request *req)
+static const char *bearer_of(const struct http_connection *c)
 {
-    const char *value = evhttp_find_header(evhttp_request_get_input_headers(req), "Authorization");
+    const char *value = http_head_field(&c->head, "Authorization");
     return value != NULL && strncasecmp(value, "Bearer ", 7) == 0 ? value + 7 : NULL;
 }
 
-/* A page of somebody else's must not use what strangers may do here: it can make its own name lead to
- * loopback, but not say another one. */
-static bool is_asked_by_name(struct evhttp_request *req)
+/* Whether a browser sends it for a page of somebody else's. */
+static bool is_from_another_page(const struct http_connection *c)
 {
-    const char *host = evhttp_request_get_host(req);
-    return host != NULL && (strncmp(host, "127.", 4) == 0 || strcmp(host, "localhost") == 0);
+    const char *origin = http_head_field(&c->head, "Origin");
+    const char *site = http_head_field(&c->head, "Sec-Fetch-Site");
+    if (site != NULL && strcasecmp(site, "same-origin") != 0 && strcasecmp(site, "none") != 0)
+        return true;
+    return origin != NULL && (strncasecmp(origin, "http://", 7) != 0 || c->head.host == NULL || strcasecmp(origin + 7, c->head.host) != 0);
 }
 
-static struct http_call *call_new(struct http *h, struct evhttp_request *req, enum call_kind kind)
+/* What strangers may do here is for those who ask this machine by its own name and from no foreign page:
+ * such a page can make its own name lead to loopback, but not say another one. */
+static bool may_be_stranger(const struct http_connection *c)
 {
+    return bearer_of(c) == NULL && c->head.host != NULL && http_host_is_loopback(c->head.host) && !is_from_another_page(c);
+}
+
+static struct http_call *call_new(struct http_connection *c, enum call_kind kind)
+{
+    struct http *h = c->http;
     struct server *s = h->server;
     struct identity who = s->stranger;
     struct http_call *call = must_alloc(1, sizeof *call);
     snprintf(who.principal, sizeof who.principal, "http");
-    if (bearer_of(req) != NULL || !is_asked_by_name(req))
+    if (!may_be_stranger(c))
         who.roles = 0;
-    *call = (struct http_call){.http = h, .req = req, .kind = kind, .number = ++s->next_number, .next = h->calls,
-                               .connection = http_connection_of(h, req), .told_at = server_now(s)};
-    call->connection->call = call;
+    *call = (struct http_call){.http = h, .kind = kind, .number = ++s->next_number, .next = h->calls,
+                               .connection = c, .told_at = server_now(s)};
+    c->call = call;
+    snprintf(c->request_id, sizeof c->request_id, "%llu.%d", (unsigned long long)call->number, MSGID);
     call->session = turn_connect(s->turn, call->number, &who);
     if (call->next != NULL)
         call->next->prev = call;
@@ -168,11 +102,14 @@ static void call_free(struct http_call *call)
     free(call);
 }
 
+bool gateway_is_stream(const struct http_call *call)
+{
+    return call != NULL && call->kind == CALL_EVENTS;
+}
+
 void gateway_client_left(struct http_call *call)
 {
-    if (call->req != NULL && evhttp_request_get_connection(call->req) == NULL)
-        evhttp_request_free(call->req); /* libevent leaves it to us when the line breaks before the answer */
-    call->req = NULL;
+    call->connection = NULL;
     call->is_done = true;
 }
 
@@ -195,33 +132,15 @@ static void begin_request(struct pack *pack, const char *method)
     pack_fixed_list(pack, 1);
 }
 
-static void finish(struct http_call *call)
-{
-    call->is_done = true;
-    call->connection->call = NULL;
-    call->req = NULL;
-}
-
 /* Gives a packed request to the turn, as whoever the token says. */
-static void submit(struct http *h, struct evhttp_request *req, enum call_kind kind, const struct pack *request)
+static void submit(struct http_connection *c, const struct pack *request)
 {
     struct frame_scan scan = {.at = 0};
     const char *why = "";
-    const char *token = bearer_of(req);
-    if (frame_scan(&scan, request->bytes, request->len, &why) != FRAME_WHOLE) {
-        refuse(req, REFUSAL_BAD_FRAME, NULL, why);
-        return;
-    }
-    struct http_call *call = call_new(h, req, kind);
-    char number[32];
-    snprintf(number, sizeof number, "%llu.%d", (unsigned long long)call->number, MSGID);
-    add_header(req, "X-Request-Id", number); /* by which the log names it */
-    if (token != NULL && !turn_identify(h->server->turn, call->session, token, strlen(token))) {
-        refuse(req, REFUSAL_UNAUTHENTICATED, "token", "it is unknown, expired or revoked");
-        finish(call);
-        return;
-    }
-    turn_request(h->server->turn, call->session, request->bytes, request->len);
+    if (frame_scan(&scan, request->bytes, request->len, &why) != FRAME_WHOLE)
+        http_refuse(c, 0, REFUSAL_BAD_REQUEST, "body", why);
+    else
+        turn_request(c->http->server->turn, c->call->session, request->bytes, request->len);
 }
 
 /* Answers and events. */
@@ -230,40 +149,35 @@ static void answer_result(struct http_call *call, const struct node *result)
 {
     char *text = NULL;
     size_t len = 0;
-    if (call->kind == CALL_METRICS) {
-        FILE *out = open_memstream(&text, &len);
-        must(out != NULL);
+    FILE *out = open_memstream(&text, &len);
+    must(out != NULL);
+    if (call->kind == CALL_METRICS)
         metrics_print(out, result);
-        fclose(out);
-    } else {
-        text = json_of(result, false, &len);
-    }
-    add_header(call->req, "Cache-Control", "no-store");
-    reply(call->req, 200, call->kind == CALL_METRICS ? "text/plain; version=0.0.4; charset=utf-8" : "application/json; charset=utf-8",
-          text, len);
+    else
+        json_print(out, result, false);
+    fclose(out);
+    struct http_connection *c = call->connection;
+    http_reply_begin(c, 200);
+    http_reply_header(c, "Cache-Control", "no-store");
+    http_reply_body(c, call->kind == CALL_METRICS ? "text/plain; version=0.0.4; charset=utf-8" : "application/json; charset=utf-8", text, len);
     free(text);
-    finish(call);
 }
 
 static void start_stream(struct http_call *call)
 {
     if (call->is_streaming)
         return;
-    add_header(call->req, "Content-Type", "text/event-stream; charset=utf-8");
-    add_header(call->req, "Cache-Control", "no-store");
-    add_header(call->req, "X-Accel-Buffering", "no");
-    evhttp_send_reply_start(call->req, 200, "OK");
+    http_reply_begin(call->connection, 200);
+    http_reply_header(call->connection, "Cache-Control", "no-store");
+    http_reply_header(call->connection, "Content-Type", "text/event-stream; charset=utf-8");
+    http_reply_header(call->connection, "X-Accel-Buffering", "no");
+    http_reply_stream(call->connection);
     call->is_streaming = true;
 }
 
-static void send_chunk(struct http_call *call, const char *text, size_t len)
+static void send_part(struct http_call *call, const char *text, size_t len)
 {
-    struct evbuffer *chunk = evbuffer_new();
-    if (chunk == NULL)
-        return;
-    evbuffer_add(chunk, text, len);
-    evhttp_send_reply_chunk(call->req, chunk);
-    evbuffer_free(chunk);
+    http_reply_part(call->connection, text, len);
     call->told_at = server_now(call->http->server);
 }
 
@@ -280,7 +194,7 @@ static void send_event(struct http_call *call, const struct node *event)
     fputc('\n', out);
     fclose(out);
     start_stream(call);
-    send_chunk(call, text, len);
+    send_part(call, text, len);
     free(text);
 }
 
@@ -288,8 +202,7 @@ static void take_answer(struct http_call *call, const struct node *n)
 {
     const struct node *error = &n->u.items[2];
     if (error->kind != NODE_NIL) {
-        reply_error(call->req, error);
-        finish(call);
+        http_reply_error(call->connection, 0, error);
     } else if (call->kind != CALL_EVENTS) {
         answer_result(call, &n->u.items[3]);
     } else {
@@ -315,18 +228,7 @@ void http_send(struct server *s, uint64_t number, const uint8_t *bytes, size_t l
 size_t http_backlog(const struct server *s, uint64_t number)
 {
     const struct http_call *call = s->http != NULL ? find_call(s->http, number) : NULL;
-    return call != NULL && call->req != NULL ? evbuffer_get_length(bufferevent_get_output(call->connection->bev)) : 0;
-}
-
-bool http_owes(const struct server *s)
-{
-    for (const struct http_call *call = s->http != NULL ? s->http->calls : NULL; call != NULL; call = call->next)
-        if (!call->is_done && call->kind != CALL_EVENTS)
-            return true;
-    for (const struct http_connection *c = s->http != NULL ? s->http->connections : NULL; c != NULL; c = c->next)
-        if (c->is_busy && evbuffer_get_length(bufferevent_get_output(c->bev)) != 0)
-            return true;
-    return false;
+    return call != NULL && call->connection != NULL ? evbuffer_get_length(bufferevent_get_output(call->connection->bev)) : 0;
 }
 
 void http_turn_ended(struct server *s)
@@ -338,8 +240,7 @@ void http_turn_ended(struct server *s)
 /* Proxies and browsers take silence for a dead line; and a line that is dead is found out by writing. */
 static void end_stream(struct http_call *call)
 {
-    evhttp_send_reply_end(call->req);
-    finish(call);
+    http_reply_end(call->connection);
 }
 
 /* Whether the token that a stream was opened with has been revoked or has run out since. */
@@ -357,7 +258,7 @@ void gateway_sweep(struct http *h, int64_t now)
         if (is_shut_out(call, server_now(h->server)))
             end_stream(call);
         else if (now - call->told_at > HEARTBEAT_MS)
-            send_chunk(call, ":\n\n", 3);
+            send_part(call, ":\n\n", 3);
     }
 }
 
@@ -370,46 +271,46 @@ void gateway_end(struct http *h)
 
 /* Routes. */
 
-static void post_rpc(struct http *h, struct evhttp_request *req, const char *method)
+/* Whether a body's type is JSON. Nothing but JSON may say so, and only who is no browser may say nothing: a
+ * page of somebody else's cannot send this type without asking first. */
+static bool is_json(const struct http_connection *c)
 {
-    const char *type = evhttp_find_header(evhttp_request_get_input_headers(req), "Content-Type");
-    struct evbuffer *input = evhttp_request_get_input_buffer(req);
-    size_t len = evbuffer_get_length(input);
+    const char *type = http_head_field(&c->head, "Content-Type");
+    if (type == NULL)
+        return http_head_field(&c->head, "Origin") == NULL && http_head_field(&c->head, "Sec-Fetch-Site") == NULL;
+    return strncasecmp(type, "application/json", 16) == 0 && (type[16] == '\0' || strchr("; \t", type[16]) != NULL);
+}
+
+static void post_rpc(struct http_connection *c, const char *method)
+{
+    size_t len = evbuffer_get_length(c->body);
+    const char *text = len != 0 ? (const char *)evbuffer_pullup(c->body, -1) : "{}";
     struct pack pack = {.bytes = NULL};
     char why[200] = "";
-    /* A page of somebody else's cannot send this type without asking first, and is told nothing when it does. */
-    if (len != 0 && (type == NULL || strncasecmp(type, "application/json", 16) != 0)) {
-        refuse(req, REFUSAL_BAD_REQUEST, "Content-Type", "it must be application/json");
-        return;
-    }
-    if (strcmp(method, "event.subscribe") == 0) {
-        refuse(req, REFUSAL_UNKNOWN_METHOD, "method", "over HTTP this is GET /events");
-        return;
-    }
     begin_request(&pack, method);
-    if (!json_pack_object(&pack, len != 0 ? (const char *)evbuffer_pullup(input, -1) : "{}", len != 0 ? len : 2, why))
-        refuse(req, REFUSAL_BAD_REQUEST, "body", why);
+    if (!json_pack_object(&pack, text, len != 0 ? len : 2, why))
+        http_refuse(c, 0, REFUSAL_BAD_REQUEST, "body", why);
     else
-        submit(h, req, CALL_RPC, &pack);
+        submit(c, &pack);
     pack_fini(&pack);
 }
 
-static void get_metrics(struct http *h, struct evhttp_request *req)
+static void get_metrics(struct http_connection *c)
 {
     struct pack pack = {.bytes = NULL};
     begin_request(&pack, "server.stats");
     pack_map(&pack);
     pack_close(&pack);
-    submit(h, req, CALL_METRICS, &pack);
+    submit(c, &pack);
     pack_fini(&pack);
 }
 
 /* The parameters of event.subscribe from the query; Last-Event-ID, which a browser sends when it comes
  * back, goes before `after`. */
-static bool pack_query(struct pack *pack, struct evhttp_request *req, struct error *error)
+static bool pack_query(struct pack *pack, const struct http_head *head, struct error *error)
 {
-    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(req));
-    const char *last = evhttp_find_header(evhttp_request_get_input_headers(req), "Last-Event-ID");
+    const char *query = head->query;
+    const char *last = http_head_field(head, "Last-Event-ID");
     struct evkeyvalq pairs = {.tqh_first = NULL};
     bool is_good = true;
     if (query != NULL && evhttp_parse_query_str(query, &pairs) != 0)
@@ -417,38 +318,43 @@ static bool pack_query(struct pack *pack, struct evhttp_request *req, struct err
     pack_map(pack);
     if (last != NULL)
         is_good = texts_pack_param(pack, "after", last, error);
-    for (struct evkeyval *pair = pairs.tqh_first; is_good && pair != NULL; pair = pair->next.tqe_next)
-        if (last == NULL || strcmp(pair->key, "after") != 0)
+    for (struct evkeyval *pair = pairs.tqh_first; is_good && pair != NULL; pair = pair->next.tqe_next) {
+        if (!text_is_utf8(pair->key, strlen(pair->key)) || !text_is_utf8(pair->value, strlen(pair->value)))
+            is_good = error_set(error, REFUSAL_BAD_REQUEST, "query", "it is no UTF-8");
+        else if (last == NULL || strcmp(pair->key, "after") != 0)
             is_good = texts_pack_param(pack, pair->key, pair->value, error);
+    }
     pack_close(pack);
     evhttp_clear_headers(&pairs);
     return is_good;
 }
 
-static void get_events(struct http *h, struct evhttp_request *req)
+static void get_events(struct http_connection *c)
 {
     struct pack pack = {.bytes = NULL};
     struct error error;
     begin_request(&pack, "event.subscribe");
-    if (pack_query(&pack, req, &error))
-        submit(h, req, CALL_EVENTS, &pack);
+    if (pack_query(&pack, &c->head, &error))
+        submit(c, &pack);
     else
-        refuse(req, error.code, error.field, error.detail);
+        http_refuse(c, 0, error.code, error.field, error.detail);
     pack_fini(&pack);
 }
 
-static void get_ready(struct http *h, struct evhttp_request *req)
+static void get_ready(struct http_connection *c)
 {
-    const struct server *s = h->server;
+    const struct server *s = c->http->server;
     const char *why = s->is_stopping ? "draining\n" : s->is_disk_low ? "storage_low\n" : "ready\n";
-    add_header(req, "Cache-Control", "no-store");
-    reply(req, s->is_stopping || s->is_disk_low ? 503 : 200, "text/plain", why, strlen(why));
+    http_reply_begin(c, s->is_stopping || s->is_disk_low ? 503 : 200);
+    http_reply_header(c, "Cache-Control", "no-store");
+    http_reply_body(c, "text/plain", why, strlen(why));
 }
 
-static void get_openapi(struct evhttp_request *req)
+static void get_openapi(struct http_connection *c)
 {
     char *text = openapi_text();
-    reply(req, 200, "application/json; charset=utf-8", text, strlen(text));
+    http_reply_begin(c, 200);
+    http_reply_body(c, "application/json; charset=utf-8", text, strlen(text));
     free(text);
 }
 
@@ -462,68 +368,125 @@ static void origin_of(const char *url, char origin[SETTING_TEXT_BYTES])
 }
 
 /* What the console is told of the deployment. */
-static void get_console(struct http *h, struct evhttp_request *req)
+static void get_console(struct http_connection *c)
 {
     struct pack pack = {.bytes = NULL};
     size_t len = 0;
     pack_map(&pack);
-    pack_key_text(&pack, "tiles", h->server->settings.map_tiles);
-    pack_key_text(&pack, "attribution", h->server->settings.map_attribution);
+    pack_key_text(&pack, "tiles", c->http->server->settings.map_tiles);
+    pack_key_text(&pack, "attribution", c->http->server->settings.map_attribution);
     pack_close(&pack);
     char *text = json_text(&pack, &len);
-    reply(req, 200, "application/json; charset=utf-8", text, len);
+    http_reply_begin(c, 200);
+    http_reply_body(c, "application/json; charset=utf-8", text, len);
     free(text);
     pack_fini(&pack);
 }
 
-static void get_file(struct http *h, struct evhttp_request *req, const char *path)
+static void get_file(struct http_connection *c, const char *path)
 {
     const struct console_file *file = console_file(path);
     char origin[SETTING_TEXT_BYTES];
     char policy[SETTING_TEXT_BYTES + sizeof CONSOLE_POLICY];
     if (file == NULL) {
-        refuse(req, REFUSAL_NOT_FOUND, "path", "see /openapi.json");
+        http_refuse(c, 0, REFUSAL_NOT_FOUND, "path", "see /openapi.json");
         return;
     }
-    add_header(req, "Cache-Control", "no-cache");
-    origin_of(h->server->settings.map_tiles, origin);
+    origin_of(c->http->server->settings.map_tiles, origin);
     snprintf(policy, sizeof policy, CONSOLE_POLICY, origin);
-    add_header(req, "Content-Security-Policy", policy);
-    add_header(req, "Referrer-Policy", "no-referrer");
-    reply(req, 200, file->type, file->bytes, file->len);
+    http_reply_begin(c, 200);
+    http_reply_header(c, "Cache-Control", "no-cache");
+    http_reply_header(c, "Content-Security-Policy", policy);
+    http_reply_header(c, "Referrer-Policy", "no-referrer");
+    http_reply_body(c, file->type, file->bytes, file->len);
 }
 
-static void get(struct http *h, struct evhttp_request *req, const char *path)
+static void get(struct http_connection *c, const char *path)
 {
-    if (strcmp(path, "/healthz") == 0)
-        reply(req, 200, "text/plain", "ok\n", 3);
-    else if (strcmp(path, "/readyz") == 0)
-        get_ready(h, req);
-    else if (strcmp(path, "/metrics") == 0)
-        get_metrics(h, req);
-    else if (strcmp(path, "/events") == 0)
-        get_events(h, req);
-    else if (strcmp(path, "/openapi.json") == 0)
-        get_openapi(req);
-    else if (strcmp(path, "/console.json") == 0)
-        get_console(h, req);
-    else
-        get_file(h, req, path);
+    if (strcmp(path, "/healthz") == 0) {
+        http_reply_begin(c, 200);
+        http_reply_body(c, "text/plain", "ok\n", 3);
+    } else if (strcmp(path, "/readyz") == 0) {
+        get_ready(c);
+    } else if (strcmp(path, "/openapi.json") == 0) {
+        get_openapi(c);
+    } else if (strcmp(path, "/console.json") == 0) {
+        get_console(c);
+    } else {
+        get_file(c, path);
+    }
 }
 
-void gateway_request(struct evhttp_request *req, void *context)
+static bool is_rpc(const struct http_head *head)
 {
-    struct http *h = context;
-    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(req));
-    bool is_post = evhttp_request_get_command(req) == EVHTTP_REQ_POST;
-    server_turn_begins(h->server);
-    http_connection_of(h, req);
-    if (path == NULL || path[0] != '/')
-        refuse(req, REFUSAL_BAD_REQUEST, "path", "it begins with /");
-    else if (is_post && strncmp(path, "/rpc/", 5) == 0)
-        post_rpc(h, req, path + 5);
-    else if (is_post)
-        refuse(req, REFUSAL_UNKNOWN_METHOD, "path", "POST goes to /rpc/METHOD");
+    return head->verb == HTTP_POST && strncmp(head->path, "/rpc/", 5) == 0;
+}
+
+/* What a request asks for and may not, whatever its body says. False: it is refused. */
+static bool is_allowed(struct http_connection *c)
+{
+    const struct http_head *head = &c->head;
+    if (head->verb == HTTP_OTHER)
+        http_refuse(c, 405, REFUSAL_BAD_REQUEST, "method", "it is GET, HEAD, POST or OPTIONS");
+    else if (head->verb == HTTP_POST && !is_rpc(head))
+        http_refuse(c, 0, REFUSAL_UNKNOWN_METHOD, "path", "POST goes to /rpc/METHOD");
+    else if (is_rpc(head) && strcmp(head->path + 5, "event.subscribe") == 0)
+        http_refuse(c, 0, REFUSAL_UNKNOWN_METHOD, "method", "over HTTP this is GET /events");
+    else if (is_rpc(head) && bearer_of(c) == NULL && is_from_another_page(c))
+        http_refuse(c, 0, REFUSAL_FORBIDDEN, "Origin", "another page's requests need a token");
+    else if (is_rpc(head) && (head->is_chunked || head->body_bytes != 0 || http_head_field(head, "Content-Type") != NULL ||
+                              http_head_field(head, "Origin") != NULL) && !is_json(c))
+        http_refuse(c, 415, REFUSAL_BAD_REQUEST, "Content-Type", "it must be application/json");
     else
-        get(h, req, path);
+        return true;
+    return false;
+}
+
+/* The kind of call that a request becomes; -1: none, it is a page. */
+static int kind_of(const struct http_head *head)
+{
+    if (is_rpc(head))
+        return CALL_RPC;
+    if (head->verb == HTTP_GET && strcmp(head->path, "/metrics") == 0)
+        return CALL_METRICS;
+    return head->verb == HTTP_GET && strcmp(head->path, "/events") == 0 ? CALL_EVENTS : -1;
+}
+
+/* Who calls is asked before a body is read: nobody's large one is taken. */
+void gateway_head(struct http_connection *c)
+{
+    struct turn *turn = c->http->server->turn;
+    const char *token = bearer_of(c);
+    int kind = kind_of(&c->head);
+    server_turn_begins(c->http->server);
+    c->body_max = STRANGER_BODY_MAX;
+    if (!is_allowed(c) || kind < 0)
+        return;
+    struct http_call *call = call_new(c, (enum call_kind)kind);
+    if (token != NULL && !turn_identify(turn, call->session, token, strlen(token))) {
+        log_warn("wrong_token", "request=%s", c->request_id);
+        c->closes = c->lingers = true;
+        http_refuse(c, 0, REFUSAL_UNAUTHENTICATED, "token", "it is unknown, expired or revoked");
+    } else if (call->session->who.roles != 0) {
+        c->body_max = HTTP_BODY_BYTES_MAX;
+    }
+}
+
+void gateway_request(struct http_connection *c)
+{
+    const struct http_head *head = &c->head;
+    server_turn_begins(c->http->server);
+    if (is_rpc(head)) {
+        post_rpc(c, head->path + 5);
+    } else if (head->verb == HTTP_OPTIONS) {
+        http_reply_begin(c, 204);
+        http_reply_header(c, "Allow", "GET, HEAD, POST, OPTIONS");
+        http_reply_body(c, NULL, "", 0);
+    } else if (c->call == NULL) {
+        get(c, head->path);
+    } else if (c->call->kind == CALL_METRICS) {
+        get_metrics(c);
+    } else {
+        get_events(c);
+    }
 }

@@ -1,70 +1,42 @@
-/* server_http.c -- listeners and connections of HTTP, over libevent's server, with its bounds set.
+/* server_http.c -- listeners and connections of HTTP: bytes to requests, one after the other, with bounds.
  *
- * libevent restarts its timeouts with every byte and bounds no number of connections, so both are watched
- * here: each bufferevent is made by us and kept by a reference, its head must end within HEAD_MS, and when
- * CONNECTIONS_MAX are held no more are taken until some have gone. */
+ * A whole request must come within REQUEST_MS; when CONNECTIONS_MAX are held no more are taken until some
+ * have gone. The connections are ours and nobody holds a second reference to what carries them: one that
+ * does delays the end of its events beyond the reuse of its descriptor, whose next user is then not heard. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "server_http.h"
 
 #define CONNECTIONS_MAX 2000
-#define HEAD_MS 30000 /* from the last answer, or the accepting, to the end of the next head and body */
-#define HEADERS_BYTES_MAX 8192
-#define BODY_BYTES_MAX (1 << 20)
-#define TIMEOUT_S 60 /* without a byte read or written */
+#define REQUEST_MS 30000 /* from the last answer, or the accepting, to the end of the next head and body */
+#define LINGER_MS 2000   /* that a refused client may take to read why, while what it sends is thrown away */
+#define WRITE_S 60       /* without a byte taken */
+#define INPUT_MAX (HTTP_HEAD_BYTES_MAX * 2) /* that waits while a request is being answered */
 
 /* Takes no more connections, or takes them again. */
 static void rest(struct http *h, bool rests)
 {
-    if (rests && !h->is_resting)
-        log_warn("http_connections_max", "connections=%u", h->connection_count);
+    if (h->is_resting == rests)
+        return;
     h->is_resting = rests;
     for (int i = 0; i < h->listener_count; i++) {
         if (rests)
-            evconnlistener_disable(h->listeners[i].listener);
+            evconnlistener_disable(h->listeners[i]);
         else
-            evconnlistener_enable(h->listeners[i].listener);
+            evconnlistener_enable(h->listeners[i]);
     }
 }
 
-/* Out of descriptors: the listener rests until the next sweep, or it would spin. */
-static void on_accept_error(struct evconnlistener *listener, void *context)
-{
-    (void)context;
-    log_error("accept_failed", "reason=\"%s\"", strerror(errno));
-    evconnlistener_disable(listener);
-}
-
-/* libevent is about to make a connection. */
-static struct bufferevent *make_bufferevent(struct event_base *base, void *context)
-{
-    struct http *h = context;
-    struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
-    if (bev == NULL)
-        memory_fail();
-    struct http_connection *c = must_alloc(1, sizeof *c);
-    *c = (struct http_connection){.http = h, .bev = bev, .since = server_now(h->server), .next = h->connections};
-    if (c->next != NULL)
-        c->next->prev = c;
-    h->connections = c;
-    h->connection_count++;
-    c->place = pool_take(&h->table);
-    *(struct http_connection **)pool_at(&h->table, c->place) = c;
-    map_put(&h->by_bev, (uintptr_t)bev, c->place);
-    bufferevent_incref(bev);
-    if (h->connection_count >= CONNECTIONS_MAX)
-        rest(h, true);
-    return bev;
-}
-
-static void forget(struct http_connection *c)
+static void drop(struct http_connection *c)
 {
     struct http *h = c->http;
-    must(c->call == NULL); /* on_close() came first */
+    if (c->call != NULL)
+        gateway_client_left(c->call);
     if (c->prev != NULL)
         c->prev->next = c->next;
     else
@@ -72,86 +44,168 @@ static void forget(struct http_connection *c)
     if (c->next != NULL)
         c->next->prev = c->prev;
     h->connection_count--;
-    map_remove(&h->by_bev, (uintptr_t)c->bev);
-    pool_give(&h->table, c->place);
-    bufferevent_decref(c->bev);
+    bufferevent_free(c->bev);
+    evbuffer_free(c->body);
+    free(c->head_bytes);
     free(c);
+    if (h->connection_count < CONNECTIONS_MAX - CONNECTIONS_MAX / 10)
+        rest(h, false);
 }
 
-/* libevent clears the callbacks of a bufferevent that it frees. */
-static bool has_gone(const struct http_connection *c)
+void http_answered(struct http_connection *c)
 {
-    bufferevent_event_cb on_event = NULL;
-    bufferevent_getcb(c->bev, NULL, NULL, &on_event, NULL);
-    return on_event == NULL;
-}
-
-static void on_close(struct evhttp_connection *connection, void *context)
-{
-    struct http_connection *c = context;
-    (void)connection;
     if (c->call != NULL)
         gateway_client_left(c->call);
     c->call = NULL;
+    c->request_id[0] = '\0';
+    c->since = server_now(c->http->server);
+    evbuffer_drain(c->body, evbuffer_get_length(c->body));
+    c->state = c->closes ? HTTP_ENDS : HTTP_READS_HEAD;
+    if (evbuffer_get_length(bufferevent_get_input(c->bev)) != 0) /* the next request may be there already */
+        bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
 }
 
-static void on_answered(struct evhttp_request *req, void *context)
+/* The head of a request, when it has come whole. */
+static void read_head(struct http_connection *c)
+{
+    struct evbuffer *input = bufferevent_get_input(c->bev);
+    const char *why = "";
+    while (evbuffer_get_length(input) >= 2 && memcmp(evbuffer_pullup(input, 2), "\r\n", 2) == 0)
+        evbuffer_drain(input, 2); /* left over behind a body, say old clients */
+    size_t len = evbuffer_get_length(input);
+    len = len < HTTP_HEAD_BYTES_MAX ? len : HTTP_HEAD_BYTES_MAX;
+    size_t end = len != 0 ? http_head_end((const char *)evbuffer_pullup(input, (ssize_t)len), len, c->searched) : 0;
+    c->searched = end != 0 ? 0 : len;
+    if (end == 0) {
+        c->head = (struct http_head){.verb = HTTP_OTHER};
+        if (len == HTTP_HEAD_BYTES_MAX)
+            http_refuse_and_end(c, 431, NULL, "the head of a request is at most 8 KiB");
+        return;
+    }
+    c->head_bytes = must_realloc(c->head_bytes, end, 1);
+    evbuffer_remove(input, c->head_bytes, end);
+    c->chunks = (struct http_chunks){.left = 0};
+    c->body_max = 0;
+    int status = http_head_parse(c->head_bytes, end, &c->head, &why);
+    if (status != 0) {
+        http_refuse_and_end(c, status, NULL, why);
+        return;
+    }
+    c->state = HTTP_READS_BODY;
+    gateway_head(c);
+    if (c->state == HTTP_READS_BODY && c->head.expects_continue && c->head.body_bytes <= c->body_max)
+        bufferevent_write(c->bev, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+}
+
+static void read_body(struct http_connection *c)
+{
+    switch (http_body_take(c)) {
+    case HTTP_BODY_PARTIAL:
+        return;
+    case HTTP_BODY_BAD:
+        http_refuse_and_end(c, 400, "body", "its chunks cannot be read");
+        return;
+    case HTTP_BODY_TOO_LONG:
+        http_refuse_and_end(c, 413, "body", c->body_max == HTTP_BODY_BYTES_MAX ? "at most 1 MiB" : "at most 4 KiB without a token");
+        return;
+    case HTTP_BODY_WHOLE:
+    default:
+        c->state = HTTP_ANSWERS;
+        gateway_request(c);
+    }
+}
+
+static void on_read(struct bufferevent *bev, void *context)
 {
     struct http_connection *c = context;
-    (void)req;
-    c->is_busy = false;
-    c->call = NULL;
-    c->since = server_now(c->http->server);
+    struct evbuffer *input = bufferevent_get_input(bev);
+    if (c->state == HTTP_ENDS)
+        evbuffer_drain(input, evbuffer_get_length(input));
+    if (c->state == HTTP_READS_HEAD)
+        read_head(c);
+    if (c->state == HTTP_READS_BODY)
+        read_body(c);
 }
 
-struct http_connection *http_connection_of(struct http *h, struct evhttp_request *req)
+/* All that was owed is written. */
+static void on_written(struct bufferevent *bev, void *context)
 {
-    struct evhttp_connection *connection = evhttp_request_get_connection(req);
-    uint32_t place = map_get(&h->by_bev, (uintptr_t)evhttp_connection_get_bufferevent(connection));
-    must(place != SLOT_NONE);
-    struct http_connection *c = *(struct http_connection **)pool_at(&h->table, place);
-    c->is_busy = true;
-    evhttp_connection_set_closecb(connection, on_close, c);
-    evhttp_request_set_on_complete_cb(req, on_answered, c);
-    return c;
-}
-
-static struct http *http_new(struct server *s)
-{
-    struct http *h = must_alloc(1, sizeof *h);
-    h->server = s;
-    h->evhttp = evhttp_new(s->base);
-    if (h->evhttp == NULL) {
-        free(h);
-        return NULL;
+    struct http_connection *c = context;
+    if (c->state != HTTP_ENDS)
+        return;
+    if (!c->lingers) {
+        drop(c);
+        return;
     }
-    pool_init(&h->table, sizeof(struct http_connection *));
-    pool_init(&h->call_table, sizeof(struct http_call *));
-    evhttp_set_max_headers_size(h->evhttp, HEADERS_BYTES_MAX);
-    evhttp_set_max_body_size(h->evhttp, BODY_BYTES_MAX);
-    evhttp_set_timeout(h->evhttp, TIMEOUT_S);
-    evhttp_set_allowed_methods(h->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
-    evhttp_set_bevcb(h->evhttp, make_bufferevent, h);
-    evhttp_set_gencb(h->evhttp, gateway_request, h);
-    return h;
+    c->since = server_now(c->http->server);
+    shutdown(bufferevent_getfd(bev), SHUT_WR);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *context)
+{
+    struct http_connection *c = context;
+    (void)bev;
+    bool has_ended = (what & BEV_EVENT_EOF) != 0;
+    bool is_owed = evbuffer_get_length(bufferevent_get_output(c->bev)) != 0;
+    if (has_ended && ((c->state == HTTP_ENDS && is_owed) || (c->state == HTTP_ANSWERS && !gateway_is_stream(c->call)))) {
+        c->closes = true; /* it may have closed its sending side only */
+        c->lingers = false;
+    } else if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) != 0) {
+        drop(c);
+    }
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int address_len, void *context)
+{
+    static const struct timeval write_timeout = {.tv_sec = WRITE_S};
+    struct http *h = context;
+    (void)listener;
+    (void)address;
+    (void)address_len;
+    struct http_connection *c = must_alloc(1, sizeof *c);
+    *c = (struct http_connection){.http = h, .since = server_now(h->server), .next = h->connections,
+                                  .bev = bufferevent_socket_new(h->server->base, fd, BEV_OPT_CLOSE_ON_FREE),
+                                  .body = evbuffer_new()};
+    if (c->bev == NULL || c->body == NULL)
+        memory_fail();
+    if (c->next != NULL)
+        c->next->prev = c;
+    h->connections = c;
+    h->connection_count++;
+    net_set_up_tcp(fd);
+    bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
+    bufferevent_setwatermark(c->bev, EV_READ, 0, INPUT_MAX);
+    bufferevent_set_timeouts(c->bev, NULL, &write_timeout);
+    bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+    if (h->connection_count >= CONNECTIONS_MAX) {
+        log_warn("http_connections_max", "connections=%u", h->connection_count);
+        rest(h, true);
+    }
+}
+
+/* Out of descriptors: the listener rests until the next sweep, or it would spin. */
+static void on_accept_error(struct evconnlistener *listener, void *context)
+{
+    (void)listener;
+    log_error("accept_failed", "reason=\"%s\"", strerror(errno));
+    rest(context, true);
 }
 
 int http_listen(struct server *s, int fd, struct failure *failure)
 {
-    if (s->http == NULL)
-        s->http = http_new(s);
+    if (s->http == NULL) {
+        s->http = must_alloc(1, sizeof *s->http);
+        s->http->server = s;
+        pool_init(&s->http->call_table, sizeof(struct http_call *));
+    }
     struct evconnlistener *listener =
-        s->http != NULL ? evconnlistener_new(s->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd) : NULL;
-    struct evhttp_bound_socket *bound = listener != NULL ? evhttp_bind_listener(s->http->evhttp, listener) : NULL;
-    if (bound == NULL) {
-        if (listener != NULL)
-            evconnlistener_free(listener);
-        else
-            close(fd);
+        evconnlistener_new(s->base, on_accept, s->http, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+    if (listener == NULL) {
+        close(fd);
         return failure_set(failure, EX_OSERR, "listen: http: no memory");
     }
     evconnlistener_set_error_cb(listener, on_accept_error);
-    s->http->listeners[s->http->listener_count++] = (struct http_listener){.bound = bound, .listener = listener};
+    s->http->listeners[s->http->listener_count++] = listener;
     return 0;
 }
 
@@ -160,7 +214,7 @@ void http_stop_listening(struct server *s)
     if (s->http == NULL)
         return;
     for (int i = 0; i < s->http->listener_count; i++)
-        evhttp_del_accept_socket(s->http->evhttp, s->http->listeners[i].bound);
+        evconnlistener_free(s->http->listeners[i]);
     s->http->listener_count = 0;
     gateway_end(s->http);
 }
@@ -173,10 +227,10 @@ void http_sweep(struct server *s)
         return;
     for (struct http_connection *c = h->connections, *next = NULL; c != NULL; c = next) {
         next = c->next;
-        if (has_gone(c))
-            forget(c);
-        else if (!c->is_busy && now - c->since > HEAD_MS)
-            shutdown(bufferevent_getfd(c->bev), SHUT_RDWR); /* libevent sees the end, and lets go of it */
+        bool is_reading = c->state == HTTP_READS_HEAD || c->state == HTTP_READS_BODY;
+        bool has_lingered = c->state == HTTP_ENDS && evbuffer_get_length(bufferevent_get_output(c->bev)) == 0 && now - c->since > LINGER_MS;
+        if (c->is_broken || has_lingered || (is_reading && now - c->since > REQUEST_MS))
+            drop(c);
     }
     if (h->connection_count < CONNECTIONS_MAX - CONNECTIONS_MAX / 10)
         rest(h, false);
@@ -188,19 +242,24 @@ uint32_t http_connection_count(const struct server *s)
     return s->http != NULL ? s->http->connection_count : 0;
 }
 
+bool http_owes(const struct server *s)
+{
+    for (const struct http_connection *c = s->http != NULL ? s->http->connections : NULL; c != NULL; c = c->next)
+        if ((c->state == HTTP_ANSWERS && !gateway_is_stream(c->call)) || evbuffer_get_length(bufferevent_get_output(c->bev)) != 0)
+            return true;
+    return false;
+}
+
 void http_close(struct server *s)
 {
     struct http *h = s->http;
     if (h == NULL)
         return;
-    evhttp_free(h->evhttp); /* and with it all connections and requests */
     while (h->connections != NULL)
-        forget(h->connections);
+        drop(h->connections);
     gateway_free_done(h);
     must(h->calls == NULL);
-    pool_fini(&h->table);
     pool_fini(&h->call_table);
-    map_fini(&h->by_bev);
     map_fini(&h->by_number);
     free(h);
     s->http = NULL;

@@ -76,6 +76,7 @@ void server_turn_begins(struct server *server);
 
 /* server_net.c */
 int net_listen(struct server *server, struct failure *failure);
+void net_set_up_tcp(int fd); /* of a connection: no delay, and a dead peer is found out */
 void net_stop_listening(struct server *server);
 void net_close_all(struct server *server);
 bool net_owes(const struct server *server); /* answers that are not written yet */
@@ -83,7 +84,7 @@ void net_send(void *server, uint64_t connection, const uint8_t *bytes, size_t le
 size_t net_backlog(void *server, uint64_t connection);
 void net_sweep(struct server *server); /* once a second: frames that never end */
 
-/* server_http.c, server_gateway.c: `http` of the server is theirs */
+/* server_http.c and the files beside it: `http` of the server is theirs */
 int http_listen(struct server *server, int fd, struct failure *failure); /* takes fd */
 void http_stop_listening(struct server *server);
 void http_sweep(struct server *server);      /* once a second */

@@ -250,7 +250,7 @@ static const char *why_not_accepted(const struct server *s, bool is_stranger)
     return is_stranger && s->strangers >= (s->settings.connections_max + 1) / 2 ? "strangers" : NULL;
 }
 
-static void set_up_tcp(int fd)
+void net_set_up_tcp(int fd)
 {
     int one = 1;
     int idle_s = KEEP_IDLE_S;
@@ -279,7 +279,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
         return;
     }
     if (!l->is_unix)
-        set_up_tcp(fd);
+        net_set_up_tcp(fd);
     struct connection *c = must_alloc(1, sizeof *c);
     c->bev = l->is_tls ? tls_accept(s, fd) : bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
     if (c->bev == NULL) {

@@ -183,14 +183,25 @@ START_TEST(what_is_wrong_is_said_with_its_status)
     refused(ask(&d, "order.get", desk, "[1]"), 400, "bad_request", "body");
     refused(ask(&d, "order.get", desk, "{\"order\":1}{}"), 400, "bad_request", "body");
     refused(ask(&d, "order.get", desk, "{\"order\":[[[[[[[[[[1]]]]]]]]]]}"), 400, "bad_request", "body");
-    refused(ask_as(&d, "POST", "/rpc/order.get", "Content-Type: text/plain\r\n", desk, "{\"order\":1}"), 400, "bad_request", "Content-Type");
+    refused(ask_as(&d, "POST", "/rpc/order.get", "Content-Type: text/plain\r\n", desk, "{\"order\":1}"), 415, "bad_request", "Content-Type");
     refused(ask_as(&d, "POST", "/elsewhere", "Content-Type: application/json\r\n", desk, "{}"), 404, "unknown_method", "path");
     refused(get(&d, "/nothing", desk), 404, "not_found", "path");
     refused(get(&d, "/events?after=x", desk), 400, "bad_type", "after");
     refused(get(&d, "/events?colour=1", desk), 400, "unknown_field", "colour");
+    size_t len = 0;
+    char *many = NULL;
+    FILE *out = open_memstream(&many, &len);
+    for (int i = 0; i < 65537; i++)
+        fprintf(out, "%s\"%x\":1", i != 0 ? "," : "{", i);
+    fputc('}', out);
+    fclose(out);
+    refused(ask(&d, "order.get", desk, many), 400, "bad_request", "body");
+    refused(ask(&d, "order.get", NULL, many), 413, "bad_request", "body"); /* a stranger's is not even read */
+    free(many);
+    refused(ask(&d, "order.get", NULL, "{\"o\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1"), 400, "bad_request", "body");
     struct reply r = ask_as(&d, "DELETE", "/", "", NULL, NULL);
-    ck_assert_int_eq(r.status, 501);
-    done(&r);
+    ck_assert_ptr_nonnull(strstr(r.all, "Allow: GET, HEAD, POST, OPTIONS\r\n"));
+    refused(r, 405, "bad_request", "method");
     char *body = malloc(2 << 20);
     memset(body, ' ', 2 << 20);
     body[(2 << 20) - 1] = '\0';
@@ -475,6 +486,198 @@ START_TEST(http_stays_on_loopback)
 }
 END_TEST
 
+/* Sends bytes as they are and returns all that comes back until the daemon closes. */
+static char *say(const struct daemon *d, const char *bytes, size_t len)
+{
+    int fd = connect_http(d);
+    ck_assert_int_eq(send(fd, bytes, len, MSG_NOSIGNAL), (ssize_t)len);
+    char *text = read_until(fd, NULL);
+    close(fd);
+    return text;
+}
+
+/* What two programs could read in two ways is refused, as JSON, and ends the connection. */
+START_TEST(what_could_be_read_in_two_ways_is_refused)
+{
+#define POST "POST /rpc/server.info HTTP/1.1\r\nHost: localhost\r\n"
+#define TEXT(text) text, sizeof text - 1
+    static const struct {
+        const char *bytes;
+        size_t len;
+        int status;
+    } cases[] = {
+        {TEXT(POST "Content-Length: 2\r\nContent-Length: 40\r\n\r\n{}"), 400},
+        {TEXT(POST "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}"), 400},
+        {TEXT(POST "Content-Length: 2, 2\r\n\r\n{}"), 400},
+        {TEXT(POST "Content-Length: +2\r\n\r\n{}"), 400},
+        {TEXT(POST "Content-Length: -2\r\n\r\n{}"), 400},
+        {TEXT(POST "Content-Length: 0x2\r\n\r\n{}"), 400},
+        {TEXT(POST "Content-Length:\r\n\r\n{}"), 400},
+        {TEXT(POST "Content-Length: 99999999999999999999\r\n\r\n{}"), 413},
+        {TEXT(POST "Content-Length: 4097\r\n\r\n{}"), 413}, /* of a stranger */
+        {TEXT(POST "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"), 400},
+        {TEXT(POST "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}"), 400},
+        {TEXT(POST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"), 501},
+        {TEXT(POST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 501},
+        {TEXT(POST "Transfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n"), 400},
+        {TEXT(POST "Transfer-Encoding: chunked\r\n\r\n2\r\n{}0\r\n\r\n"), 400},
+        {TEXT(POST "Transfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n" "x\r\n"), 400},
+        {TEXT(POST "Transfer-Encoding: chunked\r\n\r\nffffff\r\n"), 413},
+        {TEXT("POST /rpc/server.info HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400},
+        {TEXT(POST "X: a\0b\r\n\r\n"), 400},
+        {TEXT(POST "X\0: b\r\n\r\n"), 400},
+        {TEXT(POST "X: a\rb\r\n\r\n"), 400},
+        {TEXT(POST "X: a\r\n folded\r\n\r\n"), 400},
+        {TEXT(POST "X: a\nY: b\r\n\r\n"), 400},
+        {TEXT(POST ": a\r\n\r\n"), 400},
+        {TEXT(POST "X\r\n\r\n"), 400},
+        {TEXT(POST "Host: evil.example\r\n\r\n"), 400},
+        {TEXT(POST "Expect: the worst\r\n\r\n"), 417},
+        {TEXT("GET / HTTP/1.1\r\n\r\n"), 400}, /* no host */
+        {TEXT("GET / HTTP/1.1\nHost: x\n\n"), 400},
+        {TEXT("GET / HTTP/2.0\r\nHost: x\r\n\r\n"), 505},
+        {TEXT("GET  / HTTP/1.1\r\nHost: x\r\n\r\n"), 400},
+        {TEXT("GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n"), 400},
+        {TEXT("GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n"), 400},
+        {TEXT("GET healthz HTTP/1.1\r\nHost: x\r\n\r\n"), 400},
+        {TEXT("GET /\r\nHost: x\r\n\r\n"), 400},
+        {TEXT("\x16\x03\x01\x02\r\n\r\n"), 400}, /* TLS, more or less */
+    };
+    struct daemon d = start("");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int status = 0;
+        char *text = say(&d, cases[i].bytes, cases[i].len);
+        ck_assert_msg(sscanf(text, "HTTP/1.1 %d", &status) == 1 && status == cases[i].status, "case %zu: %s", i, text);
+        ck_assert_msg(strstr(text, "{\"error\": {\"code\": \"bad_request\"") != NULL, "case %zu: %s", i, text);
+        ck_assert_msg(strstr(text, "\nHTTP/1.1 ") == NULL, "case %zu is answered twice: %s", i, text);
+        free(text);
+    }
+    char *head = calloc(1, 20000);
+    size_t len = (size_t)sprintf(head, "GET /healthz HTTP/1.1\r\nHost: x\r\nX: ");
+    memset(head + len, 'x', 19000 - len);
+    char *text = say(&d, head, strlen(head)); /* a head without end */
+    ck_assert_ptr_nonnull(strstr(text, "HTTP/1.1 431 "));
+    free(text);
+    len = (size_t)sprintf(head, "GET /healthz HTTP/1.1\r\nHost: x\r\n");
+    for (int i = 0; i < 64; i++)
+        len += (size_t)sprintf(head + len, "X-%d: y\r\n", i);
+    sprintf(head + len, "\r\n");
+    text = say(&d, head, strlen(head));
+    ck_assert_ptr_nonnull(strstr(text, "HTTP/1.1 431 "));
+    free(text);
+    free(head);
+    daemon_end(&d);
+}
+END_TEST
+
+/* What is unusual and means one thing is answered. */
+START_TEST(what_means_one_thing_is_answered)
+{
+    static const struct {
+        const char *bytes, *wanted;
+    } cases[] = {
+        {POST "Connection: close\r\n\r\n", "\"protocol\": 1"}, /* neither type nor body */
+        {POST "Connection: close\r\nContent-Length: 2\r\n\r\n{}", "\"protocol\": 1"}, /* no browser, no type */
+        {"\r\n" POST "Connection: close\r\nContent-Type: application/json;charset=utf-8\r\nContent-Length: 2\r\n\r\n{}", "\"protocol\": 1"},
+        {POST "Connection: x, Close\r\nTransfer-Encoding: Chunked\r\n\r\n1;x=y\r\n{\r\n01\r\n}\r\n0\r\nTrailer: x\r\n\r\n", "\"protocol\": 1"},
+        {POST "\r\n" POST "Connection: close\r\n\r\n", "\"protocol\": 1"},
+        {"POST http://localhost/rpc/server.info HTTP/1.1\r\nHost: elsewhere\r\nConnection: close\r\n\r\n", "\"protocol\": 1"},
+        {"POST /rpc/server.info HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}", "\"protocol\": 1"},
+        {POST "Connection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"},
+        {"HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "Content-Length: 3\r\n\r\n"},
+        {"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HTTP/1.1 204 No Content\r\n"},
+        {"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "\r\n\r\nok\n"},
+        {"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "ready\n"},
+    };
+    struct daemon d = start("");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char *text = say(&d, cases[i].bytes, strlen(cases[i].bytes));
+        ck_assert_msg(strstr(text, cases[i].wanted) != NULL, "case %zu: %s", i, text);
+        if (strncmp(cases[i].bytes, "HEAD", 4) == 0)
+            ck_assert_ptr_null(strstr(text, "ok"));
+        free(text);
+        int fd = connect_http(&d); /* byte by byte, and the sending side closed */
+        for (size_t at = 0; cases[i].bytes[at] != '\0'; at++)
+            ck_assert_int_eq(send(fd, cases[i].bytes + at, 1, MSG_NOSIGNAL), 1);
+        shutdown(fd, SHUT_WR);
+        text = read_until(fd, NULL);
+        close(fd);
+        if (strstr(cases[i].bytes, "\r\n\r\nGET") == NULL && strstr(cases[i].bytes, "\r\n\r\nPOST") == NULL)
+            ck_assert_msg(strstr(text, cases[i].wanted) != NULL, "case %zu, byte by byte: %s", i, text);
+        free(text);
+    }
+    daemon_end(&d);
+}
+END_TEST
+
+/* What strangers may do is for those who ask by this machine's own name, and for no page of somebody else's. */
+START_TEST(no_foreign_page_uses_what_strangers_may)
+{
+    static const struct {
+        const char *headers;
+        int status;
+    } cases[] = {
+        {"Host: 127.0.0.1", 200}, {"Host: 127.0.0.1:8080", 200}, {"Host: 127.9.9.9", 200}, {"Host: LocalHost:1", 200}, {"Host: [::1]:80", 200},
+        {"Host: 127.evil.example", 401}, {"Host: 127.0.0.1.evil.example", 401}, {"Host: 127.0.0.1:80.evil.example", 401}, {"Host: 127.1", 401},
+        {"Host: localhost.evil.example", 401}, {"Host: 0.0.0.0", 401}, {"Host: [::1].evil.example", 401}, {"Host: [::2]", 401}, {"Host: ", 401},
+        {"Host: 128.0.0.1", 401}, {"Host: evil.example\r\nX-Forwarded-Host: 127.0.0.1", 401},
+        {"Host: localhost:80\r\nContent-Type: application/json\r\nOrigin: http://localhost:80", 200},
+        {"Host: localhost:80\r\nContent-Type: application/json\r\nOrigin: http://localhost:80\r\nSec-Fetch-Site: same-origin", 200},
+        {"Host: localhost:80\r\nOrigin: http://localhost:80", 415}, /* a browser says what it sends */
+        {"Host: localhost\r\nContent-Type: text/plain", 415}, {"Host: localhost\r\nContent-Type: application/jsonp", 415},
+        {"Host: localhost:80\r\nOrigin: http://localhost:81", 403}, {"Host: localhost:80\r\nOrigin: https://evil.example", 403},
+        {"Host: localhost\r\nOrigin: null", 403}, {"Host: localhost\r\nOrigin: http://localhost.evil.example", 403},
+        {"Host: localhost\r\nSec-Fetch-Site: cross-site", 403}, {"Host: localhost\r\nSec-Fetch-Site: same-site", 403},
+    };
+    struct daemon d = start("all");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char request[400];
+        int status = 0;
+        snprintf(request, sizeof request, "POST /rpc/order.list HTTP/1.1\r\n%s\r\nConnection: close\r\n\r\n", cases[i].headers);
+        char *text = say(&d, request, strlen(request));
+        ck_assert_msg(sscanf(text, "HTTP/1.1 %d", &status) == 1 && status == cases[i].status, "%s: %s", cases[i].headers, text);
+        free(text);
+    }
+    char *text = say(&d, TEXT("GET /events HTTP/1.1\r\nHost: 127.evil.example\r\nConnection: close\r\n\r\n"));
+    ck_assert_ptr_nonnull(strstr(text, " 401 "));
+    free(text);
+    text = say(&d, TEXT("GET /events HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\nConnection: close\r\n\r\n"));
+    ck_assert_ptr_nonnull(strstr(text, " 401 "));
+    free(text);
+    daemon_end(&d);
+}
+END_TEST
+
+/* Guessing is ended and logged: one wrong token a connection. */
+START_TEST(a_wrong_token_ends_the_connection)
+{
+    struct daemon d = start("");
+    char path[100];
+    char *log = calloc(1, 1 << 16);
+    char *text = say(&d, TEXT(POST "Authorization: Bearer x.y\r\n\r\n" POST "Authorization: Bearer x.z\r\n\r\n"));
+    ck_assert_ptr_nonnull(strstr(text, " 401 "));
+    ck_assert_ptr_null(strstr(strstr(text, " 401 ") + 1, " 401 "));
+    free(text);
+    snprintf(path, sizeof path, "%s/log", d.directory);
+    FILE *file = fopen(path, "re");
+    ck_assert_uint_gt(fread(log, 1, (1 << 16) - 1, file), 0);
+    fclose(file);
+    ck_assert_ptr_nonnull(strstr(log, "event=wrong_token request="));
+    free(log);
+    daemon_end(&d);
+}
+END_TEST
+
+START_TEST(every_request_of_a_burst_is_answered)
+{
+    struct daemon d = start("");
+    char command[100];
+    snprintf(command, sizeof command, "python3 tests/hammer.py %s 20000", strrchr(d.http, ':') + 1);
+    ck_assert_int_eq(system(command), 0);
+    daemon_end(&d);
+}
+END_TEST
+
 Suite *suite_http(void);
 Suite *suite_http(void)
 {
@@ -484,6 +687,11 @@ Suite *suite_http(void)
     tcase_add_test(t, an_order_goes_its_whole_way);
     tcase_add_test(t, what_is_wrong_is_said_with_its_status);
     tcase_add_test(t, a_foreign_name_gets_no_open_roles);
+    tcase_add_test(t, what_could_be_read_in_two_ways_is_refused);
+    tcase_add_test(t, what_means_one_thing_is_answered);
+    tcase_add_test(t, no_foreign_page_uses_what_strangers_may);
+    tcase_add_test(t, a_wrong_token_ends_the_connection);
+    tcase_add_test(t, every_request_of_a_burst_is_answered);
     tcase_add_test(t, events_are_told_and_go_on_where_they_broke_off);
     tcase_add_test(t, the_log_names_requests_by_their_number);
     tcase_add_test(t, operators_read_metrics_and_health);

@@ -300,7 +300,10 @@ struct command {
             const struct record *records;
             uint32_t count;
         } complete;
-        enum event_kind note; /* what is put down without changing anything here */
+        struct {
+            enum event_kind kind;
+            uint64_t region; /* where that was, of an order that has ended or of none; else the order's own */
+        } note; /* what is put down; of an order it changes nothing, but that personal data hide its place */
         struct {
             uint64_t id;
             bool is_granted;

@@ -79,3 +79,8 @@ bool geo_is_within(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b, u
         return true;
     return geo_square_mm(lat_a, lon_a, lat_b, lon_b, &square) && square < (limit_mm + 1) * (limit_mm + 1);
 }
+
+int32_t geo_rounded(int32_t e7)
+{
+    return (e7 + (e7 < 0 ? -5000 : 5000)) / 10000 * 10000;
+}

@@ -25,6 +25,9 @@ uint64_t geo_root(uint64_t square); /* the integer square root, rounded down; be
 /* Whether geo_distance_mm() is at most the limit; cheaper, for it takes no root. */
 bool geo_is_within(int32_t lat_a, int32_t lon_a, int32_t lat_b, int32_t lon_b, uint64_t limit_mm);
 
+/* To 0.001 degree: as exactly as the place of somebody's home may be known outside of its contact. */
+int32_t geo_rounded(int32_t e7);
+
 /* Millimetres that one degree of latitude and of longitude spans at a latitude. */
 void geo_degree_mm(int32_t lat, int64_t *lat_degree_mm, int64_t *lon_degree_mm);
 

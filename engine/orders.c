@@ -1,6 +1,7 @@
 /* orders.c -- what callers ask of one order, each move with its check. */
 #include <string.h>
 
+#include "geo.h"
 #include "state.h"
 
 typedef struct refusal move(struct engine *e, const struct command *c, int64_t now, struct order *o,
@@ -337,12 +338,29 @@ static struct refusal close_short(struct engine *e, const struct command *c, int
     return REFUSED_NOT;
 }
 
+/* An order with personal data is known by a rounded place only, whatever it was placed or changed with:
+ * the exact one is in its contact. */
 static struct refusal note(struct engine *e, const struct command *c, int64_t now,
                                    struct order *o, struct outcome *outcome)
 {
     (void)outcome;
-    emit_order(e, c->u.note, o, c, now);
+    if (c->u.note.kind == EVENT_CONTACT_PUT) {
+        o->lat = geo_rounded(o->lat);
+        o->lon = geo_rounded(o->lon);
+    }
+    emit_order(e, c->u.note.kind, o, c, now);
     return REFUSED_NOT;
+}
+
+/* Of no order, or of one that has ended, which is in the store only. */
+static void note_elsewhere(struct engine *e, const struct command *c, int64_t now)
+{
+    struct event *event = emit(e, c->u.note.kind, c, now);
+    uint32_t slot = map_get(&e->region_codes, c->u.note.region);
+    event->order = c->order;
+    event->region = c->u.note.region;
+    if (slot != SLOT_NONE && e->regions[slot].county != SLOT_NONE)
+        event->county = e->regions[e->regions[slot].county].code;
 }
 
 static const struct {
@@ -375,13 +393,13 @@ struct refusal request_order(struct engine *e, const struct command *c, int64_t 
     if (c->op == OP_PLACE)
         return place(e, c, now, outcome);
     if (c->op == OP_NOTE && c->order == 0) {
-        emit(e, c->u.note, c, now);
+        note_elsewhere(e, c, now);
         return REFUSED_NOT;
     }
     uint32_t slot = map_get(&e->order_ids, c->order);
-    if (slot == SLOT_NONE && c->op == OP_NOTE && c->u.note != EVENT_CONTACT_PUT &&
+    if (slot == SLOT_NONE && c->op == OP_NOTE && c->u.note.kind != EVENT_CONTACT_PUT &&
         (c->order & ((UINT64_C(1) << SEQUENCE_BITS) - 1)) < e->next.order) {
-        emit(e, c->u.note, c, now)->order = c->order; /* an ended order's data are looked at */
+        note_elsewhere(e, c, now);
         return REFUSED_NOT;
     }
     if (slot == SLOT_NONE)

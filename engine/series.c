@@ -6,6 +6,7 @@
  * refused by now, is skipped with an event. */
 #include <string.h>
 
+#include "geo.h"
 #include "state.h"
 
 #define WEEK_MS (7 * DAY_MS)
@@ -80,7 +81,8 @@ static struct refusal fill(const struct engine *e, const struct series_request *
 {
     const struct order_request *o = &r->order;
     int32_t today = calendar_day(&e->calendar, now);
-    *s = (struct series){.region = o->region, .person = o->person, .lat = o->lat, .lon = o->lon,
+    *s = (struct series){.region = o->region, .person = o->person,
+                         .lat = geo_rounded(o->lat), .lon = geo_rounded(o->lon), /* it is a home: see OP_NOTE */
                          .has_place = o->has_place, .is_remote = o->is_remote, .is_risk = o->is_risk,
                          .is_proxy = o->is_proxy, .needs_review = o->needs_review,
                          .category = (uint8_t)o->category, .skills = o->skills,

@@ -1,5 +1,6 @@
 #include "encode.h"
 
+#include "engine/geo.h"
 #include "engine/pool.h"
 #include "params.h"
 
@@ -35,11 +36,6 @@ static void pack_groups(struct pack *pack, uint8_t groups)
         if ((groups >> i & 1) != 0)
             pack_text(pack, word_name(&words_group, i));
     pack_close(pack);
-}
-
-int32_t degrees_rounded(int32_t e7)
-{
-    return (e7 + (e7 < 0 ? -5000 : 5000)) / 10000 * 10000;
 }
 
 static void pack_wish(struct pack *pack, const struct engine *engine, const struct order *o)
@@ -142,8 +138,8 @@ void pack_inbox_offer(struct pack *pack, const struct engine *engine, const stru
     pack_org_name(pack, engine, f->org);
     pack_wish(pack, engine, o);
     if (!o->is_remote) {
-        pack_key_degrees(pack, "lat", degrees_rounded(o->lat));
-        pack_key_degrees(pack, "lon", degrees_rounded(o->lon));
+        pack_key_degrees(pack, "lat", geo_rounded(o->lat));
+        pack_key_degrees(pack, "lon", geo_rounded(o->lon));
     }
     pack_close(pack);
 }

@@ -6,8 +6,6 @@
 #include "engine/match.h"
 #include "store/batch.h"
 
-/* A coordinate to 0.001 degree, so that it does not name a home. */
-int32_t degrees_rounded(int32_t e7);
 void pack_skills(struct pack *pack, const char *key, const struct engine *engine,
                  const struct skillset *set);
 void pack_order(struct pack *pack, const struct engine *engine, const struct order *order);

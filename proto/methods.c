@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-const struct method *const method_tables[] = {order_methods, match_methods, offer_methods,
+const struct method *const method_tables[] = {order_methods, contact_methods, match_methods, offer_methods,
                                               org_methods,   read_methods,  server_methods, token_methods,
                                               record_methods, series_methods, public_methods, push_methods,
                                               map_methods};
@@ -11,7 +11,7 @@ const int method_table_count = (int)ARRAY_LEN(method_tables);
 
 int method_count(int table)
 {
-    const int counts[] = {order_method_count, match_method_count, offer_method_count,
+    const int counts[] = {order_method_count, contact_method_count, match_method_count, offer_method_count,
                           org_method_count,   read_method_count,  server_method_count, token_method_count,
                           record_method_count, series_method_count, public_method_count, push_method_count,
                           map_method_count};

@@ -1,4 +1,4 @@
-/* methods_order.c -- order.*, queue.*, dispatch.batch, contact.*: the life of an order. */
+/* methods_order.c -- order.*, queue.*, dispatch.batch: the life of an order. */
 #include <stdlib.h>
 #include <string.h>
 #include <stdio.h>
@@ -51,76 +51,17 @@ static bool check_point(struct call *call)
     return error_set(&call->error, REFUSAL_MISSING_FIELD, missing, "lat and lon come together");
 }
 
-static void contact_text(const struct node *map, const char *key, char *to, size_t size)
-{
-    const struct node *value = node_get(map, key);
-    if (value != NULL)
-        snprintf(to, size, "%.*s", (int)value->count, value->u.text);
-}
-
-static int32_t contact_degrees(const struct node *value)
-{
-    double degrees = value->kind == NODE_INT ? (double)value->u.number : value->u.real;
-    return (int32_t)(degrees * 1e7 + (degrees < 0 ? -0.5 : 0.5));
-}
-
-bool contact_from_args(const struct call *call, struct contact_row *row)
-{
-    const struct node *map = call->args.contact;
-    *row = (struct contact_row){.put_at = call->now};
-    if (map != NULL) {
-        contact_text(map, "name", row->name, sizeof row->name);
-        contact_text(map, "phone", row->phone, sizeof row->phone);
-        contact_text(map, "address", row->address, sizeof row->address);
-        contact_text(map, "note", row->note, sizeof row->note);
-        contact_text(map, "proxy_name", row->proxy_name, sizeof row->proxy_name);
-        contact_text(map, "proxy_phone", row->proxy_phone, sizeof row->proxy_phone);
-        const struct node *lat = node_get(map, "lat");
-        const struct node *lon = node_get(map, "lon");
-        row->has_point = lat != NULL && lon != NULL;
-        if (row->has_point) {
-            row->lat = contact_degrees(lat);
-            row->lon = contact_degrees(lon);
-        }
-    }
-    if (arg_has(&call->args, P_NOTE))
-        snprintf(row->note, sizeof row->note, "%s", call->args.text[P_NOTE]);
-    return map != NULL || arg_has(&call->args, P_NOTE);
-}
-
-static bool note_contact(struct call *call, uint64_t order, enum event_kind kind)
-{
-    uint64_t kept = call->outcome.id;
-    struct command c = {.op = OP_NOTE, .order = order, .u.note = kind};
-    bool is_good = call_step(call, &c);
-    call->outcome.id = kept != 0 ? kept : order;
-    return is_good;
-}
-
-void hide_home(struct order_request *r, struct contact_row *contact)
-{
-    if (!r->has_place)
-        return;
-    if (!contact->has_point) {
-        contact->has_point = true;
-        contact->lat = r->lat;
-        contact->lon = r->lon;
-    }
-    r->lat = degrees_rounded(r->lat);
-    r->lon = degrees_rounded(r->lon);
-}
-
 /* With personal data, which few orders bring: apart, so that the others do not wipe their memory. */
 static bool place_with_contact(struct call *call, struct command *c)
 {
     struct contact_row contact;
     contact_from_args(call, &contact);
-    hide_home(&c->u.place, &contact);
+    if (c->u.place.has_place)
+        contact_take_home(&contact, c->u.place.lat, c->u.place.lon);
     bool is_good = call_step(call, c);
     if (is_good && !c->is_check) {
         contact.order_id = call->outcome.id;
-        call_add_contact(call, &contact);
-        note_contact(call, contact.order_id, EVENT_CONTACT_PUT);
+        contact_keep(call, &contact);
     }
     explicit_bzero(&contact, sizeof contact);
     return is_good;
@@ -247,7 +188,11 @@ static bool run_resubmit(struct call *call, struct pack *out)
     if (!check_point(call))
         return false;
     request_from_args(call, &c.u.place);
-    return call_step(call, &c);
+    if (!call_step(call, &c))
+        return false;
+    if (c.u.place.has_place) /* it may be a home that personal data are kept of: like theirs it stays exact there only */
+        contact_move_home(call, c.order, c.u.place.lat, c.u.place.lon);
+    return true;
 }
 
 static bool run_rate(struct call *call, struct pack *out)
@@ -326,92 +271,6 @@ static void encode_batch(struct call *call, struct pack *out)
     pack_close(out);
 }
 
-static bool run_contact_put(struct call *call, struct pack *out)
-{
-    (void)out;
-    struct contact_row row;
-    contact_from_args(call, &row);
-    row.order_id = (uint64_t)call->args.number[P_ORDER];
-    bool is_good = note_contact(call, row.order_id, EVENT_CONTACT_PUT);
-    if (is_good)
-        call_add_contact(call, &row);
-    explicit_bzero(&row, sizeof row);
-    return is_good;
-}
-
-static bool run_contact_get(struct call *call, struct pack *out)
-{
-    (void)out;
-    uint64_t id = (uint64_t)call->args.number[P_ORDER];
-    const struct order *o = engine_order(call->engine, id);
-    if ((o != NULL && !access_sees(call, o->region)) || !note_contact(call, id, EVENT_CONTACT_READ))
-        return error_set(&call->error, REFUSAL_NOT_FOUND, "order", "%s", "");
-    call->query = query_new(QUERY_CONTACT);
-    call->query->filter.order = id;
-    return true;
-}
-
-static void got_contact(struct call *call, const struct query *q, struct pack *out)
-{
-    if (!q->is_found) {
-        error_set(&call->error, REFUSAL_NOT_FOUND, "order", "%s", "");
-        return;
-    }
-    pack_map(out);
-    pack_key_uint(out, "order", q->contact.order_id);
-    pack_key_text(out, "name", q->contact.name);
-    pack_key_text(out, "phone", q->contact.phone);
-    pack_key_text(out, "address", q->contact.address);
-    pack_key_text(out, "note", q->contact.note);
-    if (q->contact.proxy_name[0] != '\0')
-        pack_key_text(out, "proxy_name", q->contact.proxy_name);
-    if (q->contact.proxy_phone[0] != '\0')
-        pack_key_text(out, "proxy_phone", q->contact.proxy_phone);
-    if (q->contact.has_point) {
-        pack_key_degrees(out, "lat", q->contact.lat);
-        pack_key_degrees(out, "lon", q->contact.lon);
-    }
-    pack_close(out);
-}
-
-/* That somebody was looked for is put down; the number is not. */
-static bool run_contact_find(struct call *call, struct pack *out)
-{
-    struct command c = {.op = OP_NOTE, .u.note = EVENT_CONTACT_SOUGHT};
-    (void)out;
-    if (!call_step(call, &c))
-        return false;
-    call->query = query_new(QUERY_PHONE);
-    call->query->limit = (uint32_t)arg_number(&call->args, P_LIMIT, 100);
-    snprintf(call->query->path, sizeof call->query->path, "%s", call->args.text[P_PHONE]);
-    return true;
-}
-
-static void found_contact(struct call *call, const struct query *q, struct pack *out)
-{
-    pack_map(out);
-    pack_key(out, "items");
-    pack_list(out);
-    for (uint32_t i = 0; i < q->order_count; i++) {
-        pack_map(out);
-        pack_order(out, call->engine, &q->orders[i]);
-        pack_close(out);
-    }
-    pack_close(out);
-    pack_next(out, 0);
-    pack_close(out);
-}
-
-static bool run_contact_erase(struct call *call, struct pack *out)
-{
-    (void)out;
-    struct contact_row row = {.order_id = (uint64_t)call->args.number[P_ORDER], .is_erased = true};
-    if (!note_contact(call, row.order_id, EVENT_CONTACT_ERASED))
-        return false;
-    call_add_contact(call, &row);
-    return true;
-}
-
 #define ORDER_STATE_ANSWER "{order, state}"
 #define WISH                                                                                       \
     P_LAT, P_LON, P_CRS, P_REMOTE, P_SKILLS, P_STARTS_AT, P_ENDS_AT, P_MINUTES, P_HEADCOUNT,       \
@@ -436,9 +295,5 @@ const struct method order_methods[] = {
     {"queue.touch", ROLE_DISPATCHER, "Prolong the lease.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REF}, run_touch, encode_order_state, NULL},
     {"queue.release", ROLE_DISPATCHER, "Give the order back to the queue.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REF}, run_unclaim, encode_order_state, NULL},
     {"dispatch.batch", ROLE_DISPATCHER, "Assign the ready orders of a region together, 256 at most.", "{items: [{order, org, people, score, distance_m, start_at}], next, waiting, assigned, score, optimal, assigned_bound, score_bound, dry_run}", METHOD_WRITE | METHOD_MATCH, 1, {P_REGION, P_DRY_RUN, P_REF}, run_batch, encode_batch, NULL},
-    {"contact.put", ROLE_PLATFORM | ROLE_DISPATCHER, "Keep personal data of an open order, in place of what was kept.", ORDER_STATE_ANSWER, METHOD_WRITE, 2, {P_ORDER, P_CONTACT, P_REF}, run_contact_put, encode_order_state, NULL},
-    {"contact.get", ROLE_DISPATCHER | ROLE_ORG, "Personal data of an order. Each look is an audited event.", "{order, name, phone, address, note, lat, lon}", METHOD_READER, 1, {P_ORDER}, run_contact_get, NULL, got_contact},
-    {"contact.find", ROLE_DISPATCHER, "The orders of a telephone number, the newest first. Each search is an audited event.", "{items: [{order, state, …}], next}", METHOD_READER, 1, {P_PHONE, P_LIMIT}, run_contact_find, NULL, found_contact},
-    {"contact.erase", ROLE_DISPATCHER, "Forget the personal data of an order, or, with the number of a recurring one, those of all its orders.", ORDER_STATE_ANSWER, METHOD_WRITE, 1, {P_ORDER, P_REASON, P_REF}, run_contact_erase, encode_order_state, NULL},
 };
 const int order_method_count = (int)ARRAY_LEN(order_methods);

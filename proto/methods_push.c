@@ -51,7 +51,7 @@ static void got_dead(struct call *call, const struct query *q, struct pack *out)
 
 static bool note(struct call *call, uint64_t event)
 {
-    struct command c = {.op = OP_NOTE, .u.note = EVENT_PUSH_RETRIED};
+    struct command c = {.op = OP_NOTE, .u.note.kind = EVENT_PUSH_RETRIED};
     if (!call_step(call, &c))
         return false;
     call->outcome.id = event;

@@ -15,8 +15,10 @@ static bool run_put(struct call *call, struct pack *out)
         return error_set(&call->error, REFUSAL_MISSING_FIELD, arg_has(a, P_LAT) ? "lon" : "lat", "lat and lon come together");
     request_from_args(call, &c.u.series.order);
     bool has_contact = contact_from_args(call, &contact);
-    if (has_contact)
-        hide_home(&c.u.series.order, &contact);
+    if (c.u.series.order.has_place) { /* somebody's home: the engine rounds it */
+        contact_take_home(&contact, c.u.series.order.lat, c.u.series.order.lon);
+        has_contact = true;
+    }
     c.u.series.week = a->week;
     c.u.series.first_day = (int32_t)arg_number(a, P_FIRST_DATE, 0);
     c.u.series.last_day = (int32_t)a->number[P_LAST_DATE];
@@ -24,7 +26,7 @@ static bool run_put(struct call *call, struct pack *out)
     c.u.series.lead_days = (uint32_t)arg_number(a, P_LEAD_DAYS, 0);
     bool is_good = call_step(call, &c);
     if (is_good && has_contact && !c.is_check) { /* kept under the series' number, for all of its orders */
-        contact.order_id = call->outcome.id;
+        contact.order_id = contact.series = call->outcome.id;
         call_add_contact(call, &contact);
     }
     explicit_bzero(&contact, sizeof contact);

@@ -8,7 +8,7 @@
 /* A change of a token: durable with the turn's batch, in force at once, and an event of the log. */
 static bool change(struct call *call, const struct token_row *row, enum event_kind kind)
 {
-    struct command c = {.op = OP_NOTE, .reason = row->id, .u.note = kind};
+    struct command c = {.op = OP_NOTE, .reason = row->id, .u.note.kind = kind};
     if (!call_step(call, &c))
         return false;
     turn_put_token(call->turn, row);

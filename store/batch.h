@@ -21,15 +21,23 @@ struct ref_row {
 
 #define CONTACT_TEXT_BYTES_MAX 400
 
+enum contact_change {
+    CONTACT_PUT,   /* in place of what was kept; the point of the home stays when there is no new one */
+    CONTACT_MOVED, /* only the point is new */
+    CONTACT_ERASED /* with those of a recurring order, what its orders have of their own */
+};
+
 /* Personal data of an order. Never logged, never in an event, never in Redis. */
 struct contact_row {
     uint64_t order_id;
-    int64_t put_at;
+    uint64_t series; /* the recurring order whose data it shares; its own number: it is one */
+    int64_t put_at; /* 0 in the store: erased, and what the recurring order has is not shown either */
+    enum contact_change change;
     char name[CONTACT_TEXT_BYTES_MAX + 1], phone[CONTACT_TEXT_BYTES_MAX + 1],
         address[CONTACT_TEXT_BYTES_MAX + 1], note[CONTACT_TEXT_BYTES_MAX + 1],
         proxy_name[CONTACT_TEXT_BYTES_MAX + 1], proxy_phone[CONTACT_TEXT_BYTES_MAX + 1]; /* of who placed it for them */
     int32_t lat, lon; /* the exact point of a home */
-    bool has_point, is_erased;
+    bool has_point;
 };
 
 #define TOKEN_ID_BYTES_MAX 24

@@ -8,6 +8,7 @@
 #include "guard.h"
 #include "store.h"
 
+#define BUSY_MS 5000 /* how long a connection waits for another */
 /* Opens a connection with the settings that all of ours have. */
 int sqlite_open(const char *path, const char *vfs, bool is_writer, sqlite3 **db, struct failure *failure);
 int sqlite_run(sqlite3 *db, const char *sql, struct failure *failure);
@@ -52,6 +53,8 @@ int writer_new(sqlite3 *db, const struct vault *vault, const struct state_head *
                struct writer **writer, struct failure *failure);
 const struct state_head *writer_head(const struct writer *writer);
 void writer_free(struct writer *writer);
+/* Whether the last commit deleted or replaced personal data, which the log still holds. */
+bool writer_has_erased(const struct writer *writer);
 /* One transaction; on failure the outcome is unknown. */
 int writer_commit(struct writer *writer, const struct batch *batch, struct failure *failure);
 
@@ -89,6 +92,8 @@ size_t recent_pack(const struct recent *recent, uint8_t bytes[RECENT_BYTES_MAX])
 void row_record(sqlite3_stmt *row, struct record_row *record);
 void row_series(sqlite3_stmt *row, struct series *series);
 
+/* A row of `contact`, opened; false when it does not open. */
+bool row_contact(sqlite3_stmt *row, const struct vault *vault, struct contact_row *contact);
 /* Personal data as one sealed text, and back; false when it does not open. */
 size_t contact_seal(const struct vault *vault, const struct contact_row *row, uint8_t *sealed);
 bool contact_unseal(const struct vault *vault, const uint8_t *sealed, size_t len, struct contact_row *row);

@@ -251,15 +251,35 @@ static void answer_contact(sqlite3 *db, const struct vault *vault, struct query 
     sqlite3_bind_int64(statement, 2, (int64_t)q->orders->series);
     int rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW) {
-        struct contact_row *c = &q->contact;
         question_check(q, TABLE_CONTACT, statement, 0, sqlite3_column_count(statement));
-        c->order_id = (uint64_t)sqlite3_column_int64(statement, 0); /* it is sealed under that number */
-        c->put_at = sqlite3_column_int64(statement, 1);
-        q->is_found = contact_unseal(vault, sqlite3_column_blob(statement, 2),
-                                     (size_t)sqlite3_column_bytes(statement, 2), c);
+        q->is_found = row_contact(statement, vault, &q->contact);
         if (!q->is_found)
             failure_set(&q->failure, EX_DATAERR, "the personal data of this order do not open");
-        c->order_id = q->filter.order;
+        q->is_found = q->is_found && q->contact.put_at != 0;
+        q->contact.order_id = q->filter.order;
+    }
+    question_finish(db, statement, rc, q);
+}
+
+/* An order or a recurring one, open or ended. */
+static void answer_holder(sqlite3 *db, struct query *q)
+{
+    answer_order(db, q);
+    if (q->orders != NULL || q->failure.exit_code != 0)
+        return;
+    sqlite3_stmt *statement = question_prepare(db, "SELECT * FROM series WHERE id = ?", q);
+    if (statement == NULL)
+        return;
+    sqlite3_bind_int64(statement, 1, (int64_t)q->filter.order);
+    int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW) {
+        struct series s;
+        question_check(q, TABLE_SERIES, statement, 0, sqlite3_column_count(statement));
+        row_series(statement, &s);
+        q->orders = must_alloc(1, sizeof *q->orders);
+        q->orders->id = q->orders->series = s.id;
+        q->orders->region = s.region;
+        q->is_found = filter_reaches(&q->filter, q->orders->region);
     }
     question_finish(db, statement, rc, q);
 }
@@ -360,6 +380,9 @@ void reader_answer(sqlite3 *db, const struct vault *vault, struct query *q)
         break;
     case QUERY_CONTACT:
         answer_contact(db, vault, q);
+        break;
+    case QUERY_HOLDER:
+        answer_holder(db, q);
         break;
     case QUERY_PHONE:
         answer_phone(db, vault, q);

@@ -50,7 +50,7 @@ int sqlite_open(const char *path, const char *vfs, bool is_writer, sqlite3 **db,
     sqlite3_db_config(*db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_db_config(*db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     sqlite3_db_config(*db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
-    sqlite3_busy_timeout(*db, 5000);
+    sqlite3_busy_timeout(*db, BUSY_MS);
     /* The writer owns every checkpoint, so none comes by itself. */
     const char *settings = is_writer ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
                                        "PRAGMA wal_autocheckpoint = 0; PRAGMA secure_delete = ON; "
@@ -323,4 +323,11 @@ bool contact_unseal(const struct vault *vault, const uint8_t *sealed, size_t len
     }
     explicit_bzero(plain, sizeof plain);
     return is_good;
+}
+
+bool row_contact(sqlite3_stmt *row, const struct vault *vault, struct contact_row *c)
+{
+    c->order_id = (uint64_t)sqlite3_column_int64(row, 0); /* it is sealed under that number */
+    c->put_at = sqlite3_column_int64(row, 1);
+    return contact_unseal(vault, sqlite3_column_blob(row, 2), (size_t)sqlite3_column_bytes(row, 2), c);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "engine/geo.h"
 #include "sqlite.h"
 
 #define ROW_CHECK_LAST "row_check INTEGER NOT NULL"
@@ -95,6 +96,7 @@ static const char records_volunteer_sql[] = "CREATE INDEX records_volunteer ON r
 static const char records_held_sql[] = "CREATE INDEX records_held ON records(id) WHERE state IN (1, 2)";
 static const char records_external_sql[] =
     "CREATE INDEX records_external ON records(source, external_id) WHERE source <> ''";
+static const char orders_series_sql[] = "CREATE INDEX orders_series ON orders(series, id) WHERE series <> 0"; /* few */
 static const char emergencies_sql[] =
     "CREATE TABLE emergencies(region INTEGER PRIMARY KEY, opened_at INTEGER NOT NULL, "
     "until INTEGER NOT NULL, " ROW_CHECK_LAST ") STRICT";
@@ -130,6 +132,7 @@ static const char *const others_sql[] = {
     push_row_sql,
     dead_letters_sql,
     series_sql,
+    orders_series_sql,
 };
 
 static int create(sqlite3 *db, struct failure *failure)
@@ -446,7 +449,44 @@ int sqlite_check_key(sqlite3 *db, const struct vault *vault, struct failure *fai
     return 0;
 }
 
-/* Version 5: what had no digest gets one, the counters tell how many commits and rows there are. */
+#define ROUNDED(column) "(" column " + CASE WHEN " column " < 0 THEN -5000 ELSE 5000 END) / 10000 * 10000"
+
+/* Orders that showed the exact place of a home: it goes into the contact, and they show it rounded. */
+static int hide_homes(sqlite3 *db, const struct vault *vault, struct failure *failure)
+{
+    static const char rounded[] = "UPDATE orders SET lat = " ROUNDED("lat") ", lon = " ROUNDED("lon")
+                                  " WHERE id IN (SELECT order_id FROM contact)";
+    sqlite3_stmt *row = NULL;
+    if (sqlite3_prepare_v2(db, "SELECT contact.*, lat, lon FROM contact JOIN orders ON orders.id = contact.order_id "
+                               "WHERE lat % 10000 <> 0 OR lon % 10000 <> 0", -1, &row, NULL) != SQLITE_OK)
+        return sqlite_fail(db, "migrate", failure);
+    int rc = SQLITE_ROW;
+    int bad = 0;
+    while (bad == 0 && (rc = sqlite3_step(row)) == SQLITE_ROW) {
+        struct contact_row c = {.order_id = 0};
+        uint8_t sealed[CONTACT_SEALED_MAX];
+        int32_t lat = sqlite3_column_int(row, sqlite3_column_count(row) - 2);
+        int32_t lon = sqlite3_column_int(row, sqlite3_column_count(row) - 1);
+        if (!row_contact(row, vault, &c))
+            bad = failure_set(failure, EX_DATAERR, "migrate: the personal data of an order do not open: restore a backup");
+        bool is_known = c.has_point && geo_rounded(c.lat) == geo_rounded(lat) && geo_rounded(c.lon) == geo_rounded(lon);
+        if (bad == 0 && !is_known) {
+            c.has_point = true;
+            c.lat = lat;
+            c.lon = lon;
+            size_t len = contact_seal(vault, &c, sealed);
+            bad = run_bound(db, "UPDATE contact SET sealed = ?2 WHERE order_id = ?1", (int64_t)c.order_id, sealed, len, NULL, 0, failure);
+        }
+        explicit_bzero(&c, sizeof c);
+    }
+    sqlite3_finalize(row);
+    if (bad == 0 && rc != SQLITE_DONE)
+        return sqlite_fail(db, "migrate", failure);
+    return bad != 0 ? bad : sqlite_run(db, rounded, failure);
+}
+
+/* Version 5: what had no digest gets one, the counters tell how many commits and rows there are. No order
+ * shows an exact home. */
 static int migrate_4_to_5(sqlite3 *db, const struct vault *vault, struct failure *failure)
 {
     static const struct {
@@ -466,11 +506,12 @@ static int migrate_4_to_5(sqlite3 *db, const struct vault *vault, struct failure
         "INSERT INTO counters SELECT one, next_order, next_offer, next_org, next_event, next_ref, head, base_seq, "
         "base_head, profile, key_check, next_record, 0, x'', '', 0 FROM older",
         "DROP TABLE older",
+        orders_series_sql,
     };
     for (size_t i = 0; i < ARRAY_LEN(steps); i++)
         if (sqlite_run(db, steps[i], failure) != 0)
             return -1;
-    return sqlite_seal(db, vault, failure);
+    return hide_homes(db, vault, failure) == 0 ? sqlite_seal(db, vault, failure) : -1;
 }
 
 static int migrate_one(sqlite3 *db, int64_t version, const struct vault *vault, struct failure *failure)

@@ -18,7 +18,9 @@ enum statement {
     PUT_SKILL,
     PUT_CONTACT,
     PUT_PHONE,
+    GET_CONTACT,
     CUT_CONTACT,
+    CUT_CONTACTS_OF,
     PUT_TOKEN,
     CUT_ORG,
    
@@ -82,6 +84,10 @@ static const char *const statements[STATEMENT_COUNT] = {
     [PUT_CONTACT] = "INSERT INTO contact VALUES(?,?,?,?,?)",
     [PUT_PHONE] = "INSERT INTO contact_phone VALUES(?,?)",
     [PUT_TOKEN] = "INSERT OR REPLACE INTO tokens VALUES(?,?,?,?,?,?,?,?,?,?)",
+    /* Its own, or else those of the recurring order that placed it. */
+    [GET_CONTACT] = "SELECT * FROM contact WHERE order_id IN (?1, ?2) ORDER BY order_id = ?1 DESC LIMIT 1",
+    [CUT_CONTACTS_OF] = "DELETE FROM contact WHERE order_id IN (SELECT id FROM orders WHERE series = ?1 AND series <> 0) "
+                        "RETURNING row_check",
     [CUT_CONTACT] = "DELETE FROM contact WHERE order_id = ? RETURNING row_check",
     [CUT_ORG] = "DELETE FROM orgs WHERE id = ? RETURNING row_check",
     [PUT_COUNTERS] = "UPDATE counters SET next_order = ?, next_offer = ?, next_org = ?, "
@@ -95,14 +101,16 @@ static const char *const statements[STATEMENT_COUNT] = {
         "DELETE FROM contact WHERE order_id IN (SELECT c.order_id FROM contact c "
         "LEFT JOIN orders o ON o.id = c.order_id WHERE (o.state IS NULL OR o.state IN (2, 8, 9, 10)) "
         "AND coalesce(o.moved_at, c.put_at) < ?1 AND NOT EXISTS (SELECT 1 FROM series s WHERE s.id = c.order_id "
-        "AND (s.next_at <> 0 OR s.last_day > ?1 / 86400000)) LIMIT ?2) RETURNING row_check", /* a recurring order's stay with it */
+        "AND (s.next_at <> 0 OR s.last_day > ?1 / 86400000)) " /* a recurring order's stay with it */
+        "AND NOT (c.put_at = 0 AND EXISTS (SELECT 1 FROM contact r WHERE r.order_id = o.series)) LIMIT ?2) "
+        "RETURNING row_check",
 };
 
 /* Whose rows a statement writes or deletes. */
 static const uint8_t tables_of[STATEMENT_COUNT] = {
     [PUT_ORDER] = TABLE_ORDERS, [PUT_OFFER] = TABLE_OFFERS, [PUT_ORG] = TABLE_ORGS, [PUT_TALLY] = TABLE_TALLIES,
     [PUT_RECORD] = TABLE_RECORDS, [PUT_SERVED] = TABLE_SERVED, [PUT_REF] = TABLE_REFS, [PUT_SKILL] = TABLE_SKILLS,
-    [PUT_CONTACT] = TABLE_CONTACT, [CUT_CONTACT] = TABLE_CONTACT, [PUT_TOKEN] = TABLE_TOKENS,
+    [PUT_CONTACT] = TABLE_CONTACT, [CUT_CONTACT] = TABLE_CONTACT, [CUT_CONTACTS_OF] = TABLE_CONTACT, [PUT_TOKEN] = TABLE_TOKENS,
     [CUT_ORG] = TABLE_ORGS, [PUT_COUNTERS] = TABLE_COUNTERS, [CUT_REFS] = TABLE_REFS,
     [CUT_OLD_CONTACTS] = TABLE_CONTACT, [PUT_EMERGENCY] = TABLE_EMERGENCIES, [CUT_EMERGENCY] = TABLE_EMERGENCIES,
     [PUT_SERIES] = TABLE_SERIES, [PUT_CURSOR] = TABLE_PUSH, [PUT_DEAD] = TABLE_DEAD_LETTERS,
@@ -133,6 +141,7 @@ struct writer {
     struct recent_row *recent[TABLE_COUNT]; /* NULL: of a table whose rows change seldom */
     sqlite3_stmt *statements[STATEMENT_COUNT], *older[TABLE_COUNT];
     int rc; /* the first failure of the batch, or SQLITE_OK */
+    bool has_erased;
 };
 
 static int prepare(struct writer *w, const char *sql, sqlite3_stmt **statement, struct failure *failure)
@@ -428,20 +437,41 @@ static void write_ref(struct writer *w, const struct ref_row *row)
     run(w, &b);
 }
 
-static void write_contact(struct writer *w, const struct contact_row *row)
+/* Deletes personal data, with their digest of the telephone, and remembers whether there were any. */
+static void cut_contacts(struct writer *w, enum statement cut, int64_t what, int64_t limit)
+{
+    struct binder b = begin(w, cut);
+    put(&b, what);
+    if (limit != 0)
+        put(&b, limit);
+    run(w, &b);
+    w->has_erased |= w->rc == SQLITE_OK && sqlite3_changes(w->db) != 0;
+}
+
+/* What an order was known by until now: all empty when there is nothing, or nothing that opens. */
+static void kept_contact(struct writer *w, const struct contact_row *row, struct contact_row *kept)
+{
+    struct binder b = begin(w, GET_CONTACT);
+    *kept = (struct contact_row){.order_id = row->order_id};
+    put(&b, (int64_t)row->order_id);
+    put(&b, (int64_t)row->series);
+    int rc = w->rc == SQLITE_OK ? sqlite3_step(b.statement) : SQLITE_DONE;
+    if (rc == SQLITE_ROW && (!row_contact(b.statement, w->vault, kept) || kept->put_at == 0))
+        *kept = (struct contact_row){.order_id = row->order_id};
+    else if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        w->rc = rc;
+    sqlite3_reset(b.statement);
+}
+
+static void put_contact(struct writer *w, const struct contact_row *row)
 {
     uint8_t sealed[CONTACT_SEALED_MAX];
     uint8_t phone[DIGEST_BYTES];
-    struct binder b = begin(w, CUT_CONTACT); /* takes its digest of the telephone away as well */
-    put(&b, (int64_t)row->order_id);
-    run(w, &b);
-    if (row->is_erased)
-        return;
     size_t len = contact_seal(w->vault, row, sealed);
     vault_index(w->vault, row->phone, phone);
     if (len == 0 && w->rc == SQLITE_OK)
         w->rc = SQLITE_ERROR;
-    b = begin(w, PUT_CONTACT);
+    struct binder b = begin(w, PUT_CONTACT);
     put(&b, (int64_t)row->order_id);
     put(&b, row->put_at);
     put_blob(&b, sealed, len);
@@ -453,6 +483,41 @@ static void write_contact(struct writer *w, const struct contact_row *row)
     put_blob(&b, phone, sizeof phone);
     put(&b, (int64_t)row->order_id);
     run(w, &b);
+}
+
+static void erase_contact(struct writer *w, const struct contact_row *row)
+{
+    struct contact_row nothing = {.order_id = row->order_id};
+    cut_contacts(w, CUT_CONTACT, (int64_t)row->order_id, 0);
+    if (row->series == row->order_id)
+        cut_contacts(w, CUT_CONTACTS_OF, (int64_t)row->series, 0);
+    else if (row->series != 0)
+        put_contact(w, &nothing);
+}
+
+static void write_contact(struct writer *w, const struct contact_row *row)
+{
+    struct contact_row kept;
+    struct contact_row fresh = *row;
+    if (row->change == CONTACT_ERASED) {
+        erase_contact(w, row);
+        return;
+    }
+    if (row->change == CONTACT_MOVED || !row->has_point) {
+        kept_contact(w, row, &kept);
+        const struct contact_row *texts = row->change == CONTACT_MOVED ? &kept : row;
+        const struct contact_row *point = row->has_point ? row : &kept;
+        fresh = *texts;
+        fresh.order_id = row->order_id;
+        fresh.put_at = row->put_at;
+        fresh.has_point = point->has_point;
+        fresh.lat = point->lat;
+        fresh.lon = point->lon;
+        explicit_bzero(&kept, sizeof kept);
+    }
+    cut_contacts(w, CUT_CONTACT, (int64_t)row->order_id, 0);
+    put_contact(w, &fresh);
+    explicit_bzero(&fresh, sizeof fresh);
 }
 
 static void write_token(struct writer *w, const struct token_row *row)
@@ -523,12 +588,8 @@ static void write_rest(struct writer *w, const struct batch *batch)
         return;
     purge(w, OLD_EVENTS, CUT_EVENTS, batch->retention.events_before, 0);
     purge(w, OLD_REFS, CUT_REFS, batch->retention.refs_before, batch->retention.ref_id_before);
-    if (batch->retention.contacts_before != 0) {
-        b = begin(w, CUT_OLD_CONTACTS);
-        put(&b, batch->retention.contacts_before);
-        put(&b, PURGE_ROWS);
-        run(w, &b);
-    }
+    if (batch->retention.contacts_before != 0)
+        cut_contacts(w, CUT_OLD_CONTACTS, batch->retention.contacts_before, PURGE_ROWS);
 }
 
 static void write_counters(struct writer *w, const struct batch *batch)
@@ -594,9 +655,15 @@ const struct state_head *writer_head(const struct writer *w)
     return &w->head;
 }
 
+bool writer_has_erased(const struct writer *w)
+{
+    return w->has_erased;
+}
+
 int writer_commit(struct writer *w, const struct batch *batch, struct failure *failure)
 {
     w->rc = SQLITE_OK;
+    w->has_erased = false;
     if (sqlite_run(w->db, "BEGIN IMMEDIATE", failure) != 0)
         return -1;
     write_rows(w, batch);

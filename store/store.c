@@ -145,6 +145,21 @@ static int checkpoint(struct store *s, struct failure *failure)
     return failure_set(failure, EX_IOERR, "checkpoint: %s", sqlite3_errstr(rc));
 }
 
+/* What was erased leaves the log too, which is copied into the database and cut to nothing. A reader that is
+ * looking at it has it a little longer: then it is tried again. */
+static int truncate_log(struct store *s, struct failure *failure)
+{
+    sqlite3_busy_timeout(s->writer_db, 20);
+    int rc = sqlite3_wal_checkpoint_v2(s->writer_db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_busy_timeout(s->writer_db, BUSY_MS);
+    s->must_truncate = rc != SQLITE_OK;
+    if (rc == SQLITE_OK)
+        s->log_pages = 0;
+    if (rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_FULL)
+        return 0;
+    return failure_set(failure, EX_IOERR, "checkpoint: %s", sqlite3_errstr(rc));
+}
+
 static void fail(struct store *s, const struct failure *failure)
 {
     pthread_mutex_lock(&s->mutex);
@@ -179,7 +194,9 @@ static void write_batch(struct store *s, struct batch *batch)
 {
     struct failure failure = {0};
     uint64_t began = monotonic_us();
-    if (writer_commit(s->writer, batch, &failure) != 0) {
+    int rc = writer_commit(s->writer, batch, &failure);
+    s->must_truncate |= rc == 0 && writer_has_erased(s->writer);
+    if (rc != 0 || (s->must_truncate && truncate_log(s, &failure) != 0)) {
         fail(s, &failure);
         return;
     }
@@ -204,13 +221,34 @@ static void write_batch(struct store *s, struct batch *batch)
         fail(s, &failure);
 }
 
+/* With the mutex held. A log that must go is tried again twice a second. */
+static void wait_for_work(struct store *s)
+{
+    struct failure failure = {0};
+    struct timespec until;
+    if (!s->must_truncate || s->has_failed) {
+        pthread_cond_wait(&s->work, &s->mutex);
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 500000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    if (pthread_cond_timedwait(&s->work, &s->mutex, &until) != ETIMEDOUT)
+        return;
+    pthread_mutex_unlock(&s->mutex);
+    if (truncate_log(s, &failure) != 0)
+        fail(s, &failure);
+    pthread_mutex_lock(&s->mutex);
+}
+
 static void *writer_main(void *context)
 {
     struct store *s = context;
     pthread_mutex_lock(&s->mutex);
     for (;;) {
         while ((s->submitted == NULL || s->has_failed) && !s->is_stopping)
-            pthread_cond_wait(&s->work, &s->mutex);
+            wait_for_work(s);
         if (s->submitted == NULL || s->has_failed)
             break;
         struct batch *batch = s->submitted;

@@ -77,6 +77,7 @@ enum query_kind {
     QUERY_DEAD,    /* dead_letters: what it refused for good */
     QUERY_SUMMARY, /* counts */
     QUERY_CONTACT, /* contact */
+    QUERY_HOLDER,  /* orders[0]: an order, or the number and region of a recurring one, which is its own series */
     QUERY_PHONE,   /* orders: those of a telephone number, which is in path */
     QUERY_REF,     /* ref */
     QUERY_BACKUP   /* path */

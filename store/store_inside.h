@@ -15,7 +15,8 @@ struct store {
     struct guard guard; /* of the reader; of the opening before there is one */
     pthread_t writer_thread, reader_thread;
     bool has_writer, has_reader;
-    int log_pages; /* this and the next two: writer thread only */
+    int log_pages; /* this and the next three: writer thread only */
+    bool must_truncate; /* the log holds personal data that were erased */
     uint64_t signed_seq;
     int64_t signed_at;
 

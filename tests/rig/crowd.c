@@ -128,6 +128,10 @@ static void ask_place(struct crowd *c, struct crowd_client *client)
     pack_key_uint(p, "person", 1 + draw(c, 9));
     if (draw(c, 6) == 0)
         pack_key_bool(p, "review", true);
+    if (draw(c, 2) == 0) {
+        pack_key_degrees(p, "lat", 230000000 + (int32_t)draw(c, 300000));
+        pack_key_degrees(p, "lon", 1140000000 + (int32_t)draw(c, 300000));
+    }
     if (draw(c, 3) == 0) {
         pack_key(p, "contact");
         pack_map(p);
@@ -215,6 +219,11 @@ static void ask_platform(struct crowd *c, struct crowd_client *client)
         uint64_t order = any_known(c, client);
         pack_key_uint(p, "order", order);
         intend(client, DEED_CANCEL, order);
+    } else if (draw(c, 2) == 0) {
+        struct pack *p = begin(c, client, "order.resubmit", true);
+        pack_key_uint(p, "order", any_known(c, client));
+        pack_key_degrees(p, "lat", 230000000 + (int32_t)draw(c, 300000));
+        pack_key_degrees(p, "lon", 1140000000 + (int32_t)draw(c, 300000));
     } else {
         struct pack *p = begin(c, client, "contact.put", true);
         uint64_t order = any_known(c, client);
@@ -231,8 +240,12 @@ static void ask_move(struct crowd *c, struct crowd_client *client)
 {
     static const char *const moves[] = {"order.approve", "order.suspend", "order.resume",
                                         "order.escalate", "queue.claim", "queue.release"};
-    struct pack *p = begin(c, client, moves[draw(c, ARRAY_LEN(moves))], true);
+    uint64_t what = draw(c, ARRAY_LEN(moves) + 2);
+    bool is_return = what >= ARRAY_LEN(moves);
+    struct pack *p = begin(c, client, is_return ? "order.return" : moves[what], true);
     pack_key_uint(p, "order", any_known(c, client));
+    if (is_return)
+        pack_key_text(p, "reason", "other");
 }
 
 /* What a supervisor does: hours, and emergencies. */

@@ -155,6 +155,17 @@ static void check_series(sqlite3 *db, struct verdict *v)
         find(v, "series: %lld windows were placed twice", (long long)found);
 }
 
+/* Where somebody lives stands exactly in the sealed contact only. */
+static void check_homes(sqlite3 *db, struct verdict *v)
+{
+    int64_t found = number(db, v, "SELECT count(*) FROM orders JOIN contact ON contact.order_id = orders.id "
+                                  "WHERE lat % 10000 <> 0 OR lon % 10000 <> 0", 0, 0) +
+                    number(db, v, "SELECT count(*) FROM series WHERE lat % 10000 <> 0 OR lon % 10000 <> 0", 0, 0);
+    v->unexpected += (uint64_t)found;
+    if (found != 0)
+        find(v, "homes: %lld orders with personal data show their exact place", (long long)found);
+}
+
 /* No issuer's record counts twice, and no day of a volunteer has more than its minutes. */
 static void check_records(sqlite3 *db, struct verdict *v)
 {
@@ -189,6 +200,7 @@ struct verdict verdict_of(struct disk *disk, const struct journal *journal)
         check_promises(db, &v);
         check_records(db, &v);
         check_series(db, &v);
+        check_homes(db, &v);
         if (journal != NULL)
             check_journal(db, &v, journal);
     }

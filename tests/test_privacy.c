@@ -1,0 +1,404 @@
+/* Who was helped, and where they live: exact homes, erasing, who looked. */
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "daemon.h"
+
+#define TOWN "441302001001"
+#define HOME_LAT 230861234
+#define HOME_LON 1144132345
+#define NEW_LAT 230899876
+#define NEW_LON 1144199871
+
+static const char *const closed[] = {"--open-roles", "", NULL};
+
+static const struct node *call(struct daemon *d, const char *method, const char *json)
+{
+    const struct node *result = daemon_call(d, method, json);
+    ck_assert_msg(result != NULL, "%s %s: %s %s", method, json, member(daemon_error(), "code"), member(daemon_error(), "message"));
+    return result;
+}
+
+static const char *order_json(int64_t order)
+{
+    static char json[80];
+    snprintf(json, sizeof json, "{\"order\":%lld}", (long long)order);
+    return json;
+}
+
+/* A daemon like another, as a token's bearer meets it. */
+static struct daemon enter(struct daemon *d, const char *id, const char *roles, const char *region)
+{
+    char json[200];
+    char why[200];
+    const struct node *error = NULL;
+    struct daemon lent = *d;
+    snprintf(json, sizeof json, "{\"token_id\":\"%s\",\"roles\":\"%s\",\"region\":%s}", id, roles, region);
+    char token[200];
+    snprintf(token, sizeof token, "%s", member(call(d, "token.add", json), "token"));
+    lent.client = client_open(d->tcp, why);
+    ck_assert_msg(lent.client != NULL, "%s", why);
+    struct pack *p = client_begin(lent.client, "session.hello");
+    pack_map(p);
+    pack_key_text(p, "token", token);
+    pack_close(p);
+    ck_assert_ptr_nonnull(client_call(lent.client, &error));
+    return lent;
+}
+
+static sqlite3 *open_file(const char *path)
+{
+    sqlite3 *db = NULL;
+    ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    sqlite3_busy_timeout(db, 5000);
+    return db;
+}
+
+static int64_t number_in(const char *path, const char *sql)
+{
+    sqlite3 *db = open_file(path);
+    sqlite3_stmt *statement = NULL;
+    ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return number;
+}
+
+/* Neither the database nor a backup of it has an exact place of an order or of a recurring one. */
+static void no_exact_place(struct daemon *d)
+{
+    static const char sql[] = "SELECT (SELECT count(*) FROM orders WHERE lat % 10000 <> 0 OR lon % 10000 <> 0) + "
+                              "(SELECT count(*) FROM series WHERE lat % 10000 <> 0 OR lon % 10000 <> 0)";
+    static int backups;
+    char path[200];
+    char json[300];
+    snprintf(path, sizeof path, "%s/data/paidan.db", d->directory);
+    ck_assert_int_eq(number_in(path, sql), 0);
+    snprintf(path, sizeof path, "%s/backup.%d", d->directory, backups++);
+    snprintf(json, sizeof json, "{\"path\":\"%s\"}", path);
+    call(d, "server.backup", json);
+    ck_assert_int_eq(number_in(path, sql), 0);
+}
+
+static double degrees(const struct node *map, const char *key)
+{
+    const struct node *value = node_get(map, key);
+    ck_assert_msg(value != NULL, "%s", key);
+    return value->kind == NODE_INT ? (double)value->u.number : value->u.real;
+}
+
+static void is_at(const struct node *map, int32_t lat, int32_t lon)
+{
+    ck_assert_double_eq_tol(degrees(map, "lat"), lat / 1e7, 1e-8);
+    ck_assert_double_eq_tol(degrees(map, "lon"), lon / 1e7, 1e-8);
+}
+
+static int64_t place(struct daemon *d, const char *ref, const char *more)
+{
+    char json[500];
+    snprintf(json, sizeof json, "{\"ref\":\"%s\",\"region\":" TOWN ",\"category\":\"legal_aid\",\"lat\":23.0861234,\"lon\":114.4132345%s}", ref, more);
+    return daemon_number(d, "order.place", json, "order");
+}
+
+static void resubmit(struct daemon *d, int64_t order)
+{
+    char json[200];
+    snprintf(json, sizeof json, "{\"order\":%lld,\"reason\":\"other\"}", (long long)order);
+    call(d, "order.return", json);
+    snprintf(json, sizeof json, "{\"order\":%lld,\"lat\":23.0899876,\"lon\":114.4199871}", (long long)order);
+    call(d, "order.resubmit", json);
+}
+
+static void is_rounded(struct daemon *d, int64_t order, int32_t lat, int32_t lon)
+{
+    is_at(call(d, "order.get", order_json(order)), (lat + 5000) / 10000 * 10000, (lon + 5000) / 10000 * 10000);
+}
+
+/* However the exact place of somebody with personal data came, it is in the contact only. */
+START_TEST(a_home_is_exact_in_its_contact_only)
+{
+    struct daemon d = daemon_start(NULL);
+    char json[200];
+    int64_t open = place(&d, "open", "");
+    is_at(call(&d, "order.get", order_json(open)), HOME_LAT, HOME_LON); /* nobody's data: as it was said */
+    snprintf(json, sizeof json, "{\"order\":%lld,\"contact\":{\"name\":\"张\"}}", (long long)open);
+    call(&d, "contact.put", json);
+    is_rounded(&d, open, HOME_LAT, HOME_LON);
+    is_at(call(&d, "contact.get", order_json(open)), HOME_LAT, HOME_LON);
+    call(&d, "contact.put", json); /* new data, the same home */
+    is_at(call(&d, "contact.get", order_json(open)), HOME_LAT, HOME_LON);
+
+    int64_t moved = place(&d, "moved", ",\"review\":true,\"contact\":{\"name\":\"李\"}");
+    is_rounded(&d, moved, HOME_LAT, HOME_LON);
+    resubmit(&d, moved);
+    is_rounded(&d, moved, NEW_LAT, NEW_LON);
+    is_at(call(&d, "contact.get", order_json(moved)), NEW_LAT, NEW_LON);
+    ck_assert_str_eq(member(call(&d, "contact.get", order_json(moved)), "name"), "李");
+
+    int64_t bare = place(&d, "bare", ",\"review\":true"); /* data that come after the move */
+    resubmit(&d, bare);
+    snprintf(json, sizeof json, "{\"order\":%lld,\"contact\":{\"name\":\"王\"}}", (long long)bare);
+    call(&d, "contact.put", json);
+    is_rounded(&d, bare, NEW_LAT, NEW_LON);
+    is_at(call(&d, "contact.get", order_json(bare)), NEW_LAT, NEW_LON);
+    no_exact_place(&d);
+    for (int64_t order = open; order <= bare; order++) {
+        call(&d, "contact.erase", order_json(order));
+        ck_assert_str_eq(daemon_refused(&d, "contact.get", order_json(order)), "not_found");
+    }
+    no_exact_place(&d);
+    char digest[20];
+    char again[20];
+    daemon_digest(&d, digest);
+    daemon_kill(&d);
+    daemon_again(&d, NULL);
+    daemon_digest(&d, again);
+    ck_assert_str_eq(digest, again);
+    daemon_end(&d);
+}
+END_TEST
+
+static int64_t put_series(struct daemon *d, const char *more)
+{
+    static const char *const days[] = {"thu", "fri", "sat", "sun", "mon", "tue", "wed"};
+    time_t now = time(NULL);
+    int64_t day = (now + 8 * 3600) / 86400; /* 1970-01-01 was a Thursday */
+    time_t last = now + 60 * 86400;
+    struct tm tm;
+    char date[16];
+    char json[600];
+    strftime(date, sizeof date, "%Y-%m-%d", gmtime_r(&last, &tm));
+    snprintf(json, sizeof json, "{\"ref\":\"series\",\"region\":" TOWN ",\"category\":\"empty_nest_elder\",\"repeat\":\"%s 09:00-11:00; %s 09:00-11:00\","
+             "\"last_date\":\"%s\",\"review\":true,\"lat\":23.0861234,\"lon\":114.4132345%s}", days[(day + 1) % 7], days[(day + 2) % 7], date, more);
+    return daemon_number(d, "series.put", json, "series");
+}
+
+START_TEST(the_home_of_a_recurring_order_is_in_its_contact_only)
+{
+    struct daemon d = daemon_start(NULL);
+    int64_t series = put_series(&d, _i == 0 ? ",\"contact\":{\"name\":\"张奶奶\"}" : "");
+    int64_t first = series + 1;
+    is_rounded(&d, first, HOME_LAT, HOME_LON);
+    is_at(call(&d, "contact.get", order_json(first)), HOME_LAT, HOME_LON);
+    resubmit(&d, first);
+    is_rounded(&d, first, NEW_LAT, NEW_LON);
+    const struct node *contact = call(&d, "contact.get", order_json(first));
+    is_at(contact, NEW_LAT, NEW_LON);
+    ck_assert_str_eq(member(contact, "name"), _i == 0 ? "张奶奶" : "");
+    is_at(call(&d, "contact.get", order_json(first + 1)), HOME_LAT, HOME_LON);
+    no_exact_place(&d);
+    daemon_end(&d);
+}
+END_TEST
+
+static void end_order(struct daemon *d, int64_t order)
+{
+    char json[100];
+    snprintf(json, sizeof json, "{\"order\":%lld,\"reason\":\"other\"}", (long long)order);
+    call(d, "order.cancel", json);
+}
+
+/* The sealed row of an order, as it stands in the file. */
+static size_t sealed_row(const struct daemon *d, int64_t order, uint8_t sealed[4096])
+{
+    char path[200];
+    char sql[100];
+    sqlite3_stmt *statement = NULL;
+    snprintf(path, sizeof path, "%s/data/paidan.db", d->directory);
+    snprintf(sql, sizeof sql, "SELECT sealed FROM contact WHERE order_id = %lld", (long long)order);
+    sqlite3 *db = open_file(path);
+    ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    size_t len = sqlite3_step(statement) == SQLITE_ROW ? (size_t)sqlite3_column_bytes(statement, 0) : 0;
+    ck_assert_uint_le(len, 4096);
+    if (len != 0)
+        memcpy(sealed, sqlite3_column_blob(statement, 0), len);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return len;
+}
+
+static bool file_has(const struct daemon *d, const char *name, const uint8_t *bytes, size_t len)
+{
+    char path[200];
+    static char buffer[8 << 20];
+    snprintf(path, sizeof path, "%s/data/%s", d->directory, name);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    size_t got = fread(buffer, 1, sizeof buffer, file);
+    fclose(file);
+    ck_assert_uint_lt(got, sizeof buffer);
+    return memmem(buffer, got, bytes, len) != NULL;
+}
+
+/* What is erased is in no file any more when the answer comes: not in the database, not in its log. */
+START_TEST(what_is_erased_is_overwritten)
+{
+    struct daemon d = daemon_start(NULL);
+    uint8_t sealed[4096];
+    int64_t order = place(&d, "1", ",\"contact\":{\"name\":\"张\",\"phone\":\"13800007777\"}");
+    size_t len = sealed_row(&d, order, sealed);
+    ck_assert_uint_gt(len, 40);
+    size_t part = 32; /* a long value may lie on several pages */
+    ck_assert(file_has(&d, "paidan.db-wal", sealed, part) || file_has(&d, "paidan.db", sealed, part));
+    if (_i == 0) {
+        call(&d, "contact.erase", order_json(order));
+    } else { /* what is replaced is gone too */
+        char json[100];
+        snprintf(json, sizeof json, "{\"order\":%lld,\"contact\":{\"name\":\"李\"}}", (long long)order);
+        call(&d, "contact.put", json);
+    }
+    ck_assert(!file_has(&d, "paidan.db", sealed, part));
+    ck_assert(!file_has(&d, "paidan.db-wal", sealed, part));
+    ck_assert(!file_has(&d, "paidan.db", sealed + len - part, part));
+    ck_assert(!file_has(&d, "paidan.db-wal", sealed + len - part, part));
+    daemon_end(&d);
+}
+END_TEST
+
+/* While somebody reads, the log cannot be cut; it is as soon as they have done. */
+START_TEST(a_reader_delays_the_cutting_of_the_log_and_no_more)
+{
+    struct daemon d = daemon_start(NULL);
+    uint8_t sealed[4096];
+    char path[200];
+    snprintf(path, sizeof path, "%s/data/paidan.db", d.directory);
+    int64_t order = place(&d, "1", ",\"contact\":{\"name\":\"张\"}");
+    ck_assert_uint_gt(sealed_row(&d, order, sealed), 40);
+    sqlite3 *reader = open_file(path);
+    ck_assert_int_eq(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM orders", NULL, NULL, NULL), SQLITE_OK);
+    call(&d, "contact.erase", order_json(order));
+    ck_assert(file_has(&d, "paidan.db-wal", sealed, 32));
+    ck_assert_int_eq(sqlite3_exec(reader, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(reader);
+    bool is_there = true;
+    for (int i = 0; i < 200 && is_there; i++) {
+        is_there = file_has(&d, "paidan.db-wal", sealed, 32) || file_has(&d, "paidan.db", sealed, 32);
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    }
+    ck_assert(!is_there);
+    daemon_end(&d);
+}
+END_TEST
+
+START_TEST(ended_orders_are_forgotten_by_those_of_their_region)
+{
+    struct daemon d = daemon_start(closed);
+    struct daemon ours = enter(&d, "ours", "dispatcher", TOWN);
+    struct daemon theirs = enter(&d, "theirs", "dispatcher", "441303001001");
+    struct daemon platform = enter(&d, "platform", "platform", "441302");
+    int64_t first = place(&d, "1", ",\"contact\":{\"name\":\"张\"}");
+    int64_t second = place(&d, "2", ",\"contact\":{\"name\":\"李\"}");
+    end_order(&d, first);
+    end_order(&d, second);
+    ck_assert_str_eq(daemon_refused(&theirs, "contact.erase", order_json(first)), "not_found");
+    ck_assert_str_eq(daemon_refused(&theirs, "contact.erase", order_json(999)), "not_found");
+    ck_assert_str_eq(member(call(&ours, "contact.get", order_json(first)), "name"), "张");
+    ck_assert_str_eq(member(call(&ours, "contact.erase", order_json(first)), "state"), "cancelled");
+    call(&ours, "contact.erase", order_json(first)); /* twice is as once */
+    ck_assert_str_eq(daemon_refused(&d, "contact.get", order_json(first)), "not_found");
+    ck_assert_str_eq(member(call(&d, "contact.get", order_json(second)), "name"), "李");
+    call(&platform, "contact.erase", order_json(second));
+    ck_assert_str_eq(daemon_refused(&d, "contact.get", order_json(second)), "not_found");
+    client_close(ours.client);
+    client_close(theirs.client);
+    client_close(platform.client);
+    daemon_end(&d);
+}
+END_TEST
+
+START_TEST(erasing_one_of_a_series_and_all_of_it)
+{
+    struct daemon d = daemon_start(closed);
+    struct daemon ours = enter(&d, "ours", "dispatcher", TOWN);
+    struct daemon theirs = enter(&d, "theirs", "dispatcher", "441303001001");
+    char json[200];
+    int64_t series = put_series(&d, ",\"contact\":{\"name\":\"张奶奶\"}");
+    int64_t first = series + 1;
+    int64_t second = series + 2;
+    ck_assert_int_eq(member_number(call(&ours, "contact.erase", order_json(first)), "series"), series);
+    ck_assert_str_eq(daemon_refused(&d, "contact.get", order_json(first)), "not_found");
+    ck_assert_str_eq(member(call(&d, "contact.get", order_json(second)), "name"), "张奶奶");
+    snprintf(json, sizeof json, "{\"order\":%lld,\"contact\":{\"name\":\"李\",\"phone\":\"13800000009\"}}", (long long)second);
+    call(&d, "contact.put", json);
+    snprintf(json, sizeof json, "{\"series\":%lld}", (long long)series);
+    call(&d, "series.stop", json);
+    end_order(&d, second);
+    ck_assert_str_eq(daemon_refused(&theirs, "contact.erase", order_json(series)), "not_found");
+    call(&ours, "contact.erase", order_json(series)); /* though it has ended */
+    ck_assert_str_eq(daemon_refused(&d, "contact.get", order_json(first)), "not_found");
+    ck_assert_str_eq(daemon_refused(&d, "contact.get", order_json(second)), "not_found");
+    ck_assert_uint_eq(node_get(call(&d, "contact.find", "{\"phone\":\"13800000009\"}"), "items")->count, 0);
+    char path[200];
+    snprintf(path, sizeof path, "%s/data/paidan.db", d.directory);
+    ck_assert_int_eq(number_in(path, "SELECT count(*) FROM contact"), 0);
+    client_close(ours.client);
+    client_close(theirs.client);
+    daemon_end(&d);
+}
+END_TEST
+
+static uint32_t count_events(struct daemon *auditor, const char *kind, int64_t order)
+{
+    char json[100];
+    uint32_t count = 0;
+    snprintf(json, sizeof json, "{\"kind\":\"%s\",\"limit\":1000}", kind);
+    const struct node *items = node_get(call(auditor, "event.read", json), "items");
+    for (uint32_t i = 0; i < items->count; i++)
+        count += order == 0 || member_number(&items->u.items[i], "order") == order;
+    return count;
+}
+
+/* Whoever watches over a region sees each look at data of its people, of ended orders too. */
+START_TEST(looks_are_seen_in_their_region)
+{
+    struct daemon d = daemon_start(closed);
+    struct daemon auditor = enter(&d, "auditor", "auditor", "441302");
+    struct daemon elsewhere = enter(&d, "elsewhere", "auditor", "441303");
+    struct daemon theirs = enter(&d, "theirs", "dispatcher", "441303001001");
+    int64_t order = place(&d, "1", ",\"contact\":{\"name\":\"张\",\"phone\":\"13800007777\"}");
+    for (int ended = 0; ended < 2; ended++) {
+        call(&d, "contact.get", order_json(order));
+        call(&d, "contact.find", "{\"phone\":\"13800007777\"}");
+        ck_assert_uint_eq(count_events(&auditor, "contact_read", order), 1 + (uint32_t)ended);
+        ck_assert_uint_eq(count_events(&auditor, "contact_sought", order), 1 + (uint32_t)ended);
+        ck_assert_str_eq(daemon_refused(&theirs, "contact.get", order_json(order)), "not_found");
+        ck_assert_uint_eq(node_get(call(&theirs, "contact.find", "{\"phone\":\"13800007777\"}"), "items")->count, 0);
+        if (!ended)
+            end_order(&d, order);
+    }
+    ck_assert_uint_eq(count_events(&d, "contact_read", order), 2); /* who was shown nothing has read nothing */
+    ck_assert_uint_eq(count_events(&elsewhere, "contact_sought", 0), 2);
+    ck_assert_uint_eq(count_events(&auditor, "contact_sought", 0), 2);
+    call(&d, "contact.erase", order_json(order));
+    ck_assert_uint_eq(count_events(&auditor, "contact_erased", order), 1);
+    ck_assert_str_eq(daemon_refused(&d, "contact.get", order_json(order)), "not_found");
+    ck_assert_uint_eq(count_events(&d, "contact_read", order), 2);
+    client_close(auditor.client);
+    client_close(elsewhere.client);
+    client_close(theirs.client);
+    daemon_end(&d);
+}
+END_TEST
+
+Suite *suite_privacy(void);
+Suite *suite_privacy(void)
+{
+    Suite *suite = suite_create("privacy");
+    TCase *tc = tcase_create("privacy");
+    tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, a_home_is_exact_in_its_contact_only);
+    tcase_add_loop_test(tc, the_home_of_a_recurring_order_is_in_its_contact_only, 0, 2);
+    tcase_add_loop_test(tc, what_is_erased_is_overwritten, 0, 2);
+    tcase_add_test(tc, a_reader_delays_the_cutting_of_the_log_and_no_more);
+    tcase_add_test(tc, ended_orders_are_forgotten_by_those_of_their_region);
+    tcase_add_test(tc, erasing_one_of_a_series_and_all_of_it);
+    tcase_add_test(tc, looks_are_seen_in_their_region);
+    suite_add_tcase(suite, tc);
+    return suite;
+}

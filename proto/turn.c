@@ -394,7 +394,7 @@ void turn_drain(struct turn *t)
 
 bool turn_is_idle(const struct turn *t)
 {
-    return t->flying == NULL && batch_is_empty(t->gathering) && t->questions_open == 0 &&
+    return t->calls == NULL && t->flying == NULL && batch_is_empty(t->gathering) && t->questions_open == 0 &&
            t->jobs == NULL && t->delivery.sent == t->delivery.len;
 }
 

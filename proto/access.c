@@ -73,7 +73,8 @@ static unsigned shared_roles(const struct call *call)
 
 bool access_sees(const struct call *call, uint64_t region)
 {
-    return (shared_roles(call) & ~(unsigned)ROLE_ORG) == 0 || is_within(call, region);
+    unsigned shared = shared_roles(call);
+    return shared == ROLE_ORG || (shared != 0 && is_within(call, region));
 }
 
 bool access_counts(const struct call *call, uint64_t region)

@@ -13,13 +13,21 @@ static struct live_entry *entry_at(struct intake *in, uint32_t msgid)
     return e;
 }
 
+/* What is told of a refusal goes back into Redis: the code, its words, and a field's name, never a value; nor
+ * what stands where a name should, which has digits or other signs. */
+static void tell_error(struct live_entry *e, enum refusal_code code, const char *field)
+{
+    const struct word *word = &words_refusal.words[code];
+    bool is_name = field[strspn(field, "abcdefghijklmnopqrstuvwxyz_.")] == '\0';
+    snprintf(e->code, sizeof e->code, "%s", word->name);
+    snprintf(e->field, sizeof e->field, "%s", is_name ? field : "?");
+    snprintf(e->message, sizeof e->message, "%s", word->text);
+}
+
 static void refuse_entry(struct intake *in, struct live_entry *e, const struct error *error)
 {
-    const struct word *word = &words_refusal.words[error->code];
     e->is_answered = true;
-    snprintf(e->code, sizeof e->code, "%s", word->name);
-    snprintf(e->field, sizeof e->field, "%s", error->field);
-    snprintf(e->message, sizeof e->message, "%s: %s", word->text, error->detail);
+    tell_error(e, error->code, error->field);
     e->may_retry = false;
     in->left--;
 }
@@ -118,9 +126,13 @@ void intake_answer(struct intake *in, const uint8_t *bytes, size_t len)
     if (e != NULL && !e->is_answered) {
         e->is_answered = true;
         e->is_placed = error->kind == NODE_NIL;
-        copy_member(error, "code", e->code, sizeof e->code);
-        copy_member(error, "field", e->field, sizeof e->field);
-        copy_member(error, "message", e->message, sizeof e->message);
+        char code[WORD_BYTES_MAX + 1] = "";
+        char field[WORD_BYTES_MAX + 1] = "";
+        copy_member(error, "code", code, sizeof code);
+        copy_member(error, "field", field, sizeof field);
+        int which = word_find(&words_refusal, code, strlen(code));
+        if (!e->is_placed && which >= 0)
+            tell_error(e, (enum refusal_code)which, field);
         const struct node *retry = node_get(error, "retry");
         e->may_retry = retry != NULL && retry->u.truth;
         const struct node *order = node_get(&n->u.items[3], "order");

@@ -1,8 +1,8 @@
 /* live_intake.c -- orders that other programs append to the stream paidan:intake.
  *
  * A consumer group takes them; each is placed by the loop under a ref, and acknowledged only after
- * its commit, so that an entry seen twice is placed once. What cannot be placed goes to
- * paidan:intake:refused with the error and without the entry's values. */
+ * its commit, so that an entry seen twice is placed once; then it is deleted, for it may hold personal
+ * data. What cannot be placed goes to paidan:intake:refused with the error and none of the entry's values. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,35 +127,77 @@ static void hand_entries(struct live *l, struct live_entry *entries)
     l->options.wake(l->options.context);
 }
 
-static const char *ref_of(const struct live_entry *entry)
-{
-    for (int i = 0; i < entry->count; i++)
-        if (strcmp(entry->names[i], "ref") == 0)
-            return entry->values[i];
-    return entry->default_ref;
-}
-
 static bool tell_refused(struct live *l, const struct live_entry *entry)
 {
     redisReply *told = live_command(
-        l, l->intake.link, "XADD paidan:intake:refused MAXLEN ~ 100000 * entry %s ref %s code %s field %s message %s",
-        entry->id, ref_of(entry), entry->code, entry->field, entry->message);
+        l, l->intake.link, "XADD paidan:intake:refused MAXLEN ~ 100000 * entry %s code %s field %s message %s",
+        entry->id, entry->code, entry->field, entry->message);
     bool is_good = is_text(told);
     if (told != NULL)
         freeReplyObject(told);
     return is_good;
 }
 
-/* Acknowledges what was placed or refused for good. */
+/* A command that answers with a number. */
+static bool is_counted(struct live *l, const char *format, const char *id)
+{
+    redisReply *reply = live_command(l, l->intake.link, format, id);
+    bool is_good = reply != NULL && reply->type == REDIS_REPLY_INTEGER;
+    if (reply != NULL)
+        freeReplyObject(reply);
+    return is_good;
+}
+
+/* The id up to which the group has taken entries; false: this is no such reply. */
+static bool last_delivered(const redisReply *groups, char id[41])
+{
+    for (size_t g = 0; groups->type == REDIS_REPLY_ARRAY && g < groups->elements; g++) {
+        const redisReply *pairs = groups->element[g];
+        const char *name = "";
+        const char *last = "";
+        for (size_t i = 0; pairs->type == REDIS_REPLY_ARRAY && i + 1 < pairs->elements; i += 2) {
+            const redisReply *value = pairs->element[i + 1];
+            if (!is_text(pairs->element[i]) || !is_text(value))
+                continue;
+            if (strcmp(pairs->element[i]->str, "name") == 0)
+                name = value->str;
+            else if (strcmp(pairs->element[i]->str, "last-delivered-id") == 0)
+                last = value->str;
+        }
+        if (strcmp(name, "paidand") != 0 || strlen(last) == 0 || strlen(last) > 40)
+            continue;
+        snprintf(id, 41, "%s", last);
+        return true;
+    }
+    return false;
+}
+
+/* Deletes what was acknowledged and still lies there: a life of ours ended in between, or an earlier version
+ * let it lie (XTRIM by number is of Redis 6.2). The group's place is asked for first, so that what is not pending then has been acknowledged. */
+static bool sweep_acknowledged(struct live *l)
+{
+    char last[41];
+    redisReply *groups = live_command(l, l->intake.link, "XINFO GROUPS paidan:intake");
+    bool is_good = groups != NULL && last_delivered(groups, last);
+    if (groups != NULL)
+        freeReplyObject(groups);
+    redisReply *pending = is_good ? live_command(l, l->intake.link, "XPENDING paidan:intake paidand") : NULL;
+    is_good = pending != NULL && pending->type == REDIS_REPLY_ARRAY && pending->elements >= 2;
+    if (is_good && is_text(pending->element[1]))
+        is_good = is_counted(l, "XTRIM paidan:intake MINID %s", pending->element[1]->str);
+    else if (is_good)
+        is_good = is_counted(l, "XTRIM paidan:intake MINID %s", last) && is_counted(l, "XDEL paidan:intake %s", last);
+    if (pending != NULL)
+        freeReplyObject(pending);
+    return is_good;
+}
+
+/* Acknowledges what was placed or refused for good, and deletes it. */
 static bool acknowledge(struct live *l, const struct live_entry *entry)
 {
     if (!entry->is_placed && !tell_refused(l, entry))
         return false;
-    redisReply *reply = live_command(l, l->intake.link, "XACK paidan:intake paidand %s", entry->id);
-    bool is_good = reply != NULL && reply->type == REDIS_REPLY_INTEGER;
-    if (reply != NULL)
-        freeReplyObject(reply);
-    if (!is_good)
+    if (!is_counted(l, "XACK paidan:intake paidand %s", entry->id) || !is_counted(l, "XDEL paidan:intake %s", entry->id))
         return false;
     pthread_mutex_lock(&l->mutex);
     if (entry->is_placed)
@@ -224,6 +266,8 @@ enum live_rest live_step_taker(struct live *l)
         return LIVE_REST_ANSWER;
     }
     bool was_old = l->intake.from[0] == '0';
+    if (was_old && !sweep_acknowledged(l))
+        return break_off(l);
     l->intake.from = ">";
     return was_old ? LIVE_REST_NONE : LIVE_REST_WORK;
 }

@@ -302,6 +302,52 @@ static void run_acknowledge(struct redis_link *link, const struct words *w)
     reply(link, ":1\r\n");
 }
 
+/* Deletes entries of the intake: that of an id, or those below one. */
+static void run_delete(struct redis_link *link, const char *id, bool is_below)
+{
+    struct redis_key *key = get(link->redis, INTAKE);
+    size_t left = 0;
+    for (size_t i = 0; key != NULL && i < key->entry_count; i++) {
+        struct redis_entry *e = &key->entries[i];
+        uint64_t number = strtoull(e->id, NULL, 10);
+        if (is_below ? number < strtoull(id, NULL, 10) : strcmp(e->id, id) == 0)
+            free_fields(e->fields, e->field_count);
+        else
+            key->entries[left++] = *e;
+    }
+    if (key != NULL)
+        key->entry_count = left;
+    reply(link, ":1\r\n");
+}
+
+/* XINFO GROUPS and XPENDING, as far as they are read. */
+static void run_group_state(struct redis_link *link, bool is_pending)
+{
+    struct redis_key *key = get(link->redis, INTAKE);
+    const char *last = "0-0";
+    const char *first = NULL;
+    if (key == NULL || !key->has_group) {
+        reply(link, "-NOGROUP\r\n");
+        return;
+    }
+    for (size_t i = 0; i < key->entry_count; i++) {
+        const struct redis_entry *e = &key->entries[i];
+        last = e->state != ENTRY_NEW ? e->id : last;
+        first = e->state == ENTRY_PENDING && first == NULL ? e->id : first;
+    }
+    if (!is_pending) {
+        reply(link, "*1\r\n*4\r\n$4\r\nname\r\n$7\r\npaidand\r\n$17\r\nlast-delivered-id\r\n");
+        reply_text(link, last);
+    } else if (first == NULL) {
+        reply(link, "*4\r\n:0\r\n$-1\r\n$-1\r\n*-1\r\n");
+    } else {
+        reply(link, "*4\r\n:1\r\n");
+        reply_text(link, first);
+        reply_text(link, first);
+        reply(link, "*-1\r\n");
+    }
+}
+
 static void run(struct redis_link *link, const struct words *w)
 {
     const char *name = w->at[0];
@@ -321,6 +367,12 @@ static void run(struct redis_link *link, const struct words *w)
         run_read(link, w);
     else if (strcmp(name, "XACK") == 0)
         run_acknowledge(link, w);
+    else if (strcmp(name, "XDEL") == 0)
+        run_delete(link, w->at[2], false);
+    else if (strcmp(name, "XTRIM") == 0)
+        run_delete(link, w->at[3], true);
+    else if (strcmp(name, "XINFO") == 0 || strcmp(name, "XPENDING") == 0)
+        run_group_state(link, name[1] == 'P');
     else
         must(false); /* a command that this Redis does not know */
 }

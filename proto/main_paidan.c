@@ -98,7 +98,7 @@ static const struct verb verbs[] = {
     {"stats", "stats.summary", {NULL}, "state category priority orders headcount", "orders counted [--region --since --until]", NULL},
     {"server", "server.stats", {NULL}, NULL, "the daemon's counts and sizes", NULL},
     {"backup", "server.backup", {"path"}, NULL, "copy the database to a new file on its host", NULL},
-    {"token add", "token.add", {"token_id"}, NULL, "a token for a caller: --roles [--region --org --until]; it is shown once", NULL},
+    {"token add", "token.add", {"token_id"}, NULL, "a token for a caller: --roles [--region or --everywhere true, --org, --until]; it is shown once", NULL},
     {"token list", "token.list", {NULL}, "token_id roles region org secrets made_at until revoked_at", "all tokens, without their secrets", NULL},
     {"token rotate", "token.rotate", {"token_id"}, NULL, "a new secret; the one before stays good until the next time", NULL},
     {"token revoke", "token.revoke", {"token_id"}, NULL, "the token is no good any more", NULL},

@@ -29,6 +29,8 @@ struct query *question_from_args(struct call *call, enum query_kind kind);
 /* The codes of the region parameter and, unless `below` is false, of all below it, sorted; owned by the
  * caller; NULL with the call's error when there is none. */
 uint64_t *regions_from_args(struct call *call, uint32_t *count);
+/* The place that a list in memory goes on from; false with the call's error when the cursor is of none. */
+bool place_from_cursor(struct call *call, uint32_t *place);
 /* Revokes what tokens an organisation has. */
 bool tokens_end_of_org(struct call *call, uint64_t org);
 void encode_order_state(struct call *call, struct pack *out); /* {order, state} */

@@ -71,10 +71,13 @@ static bool run_list(struct call *call, struct pack *out)
 {
     const struct args *a = &call->args;
     uint32_t limit = (uint32_t)arg_number(a, P_LIMIT, 100);
-    uint32_t slot = (uint32_t)arg_number(a, P_AFTER, 0) - 1;
+    uint32_t slot = 0;
     uint32_t region = SLOT_NONE;
     uint32_t taken = 0;
     const struct org *org = NULL;
+    if (!place_from_cursor(call, &slot))
+        return false;
+    slot--;
     if (arg_has(a, P_REGION)) {
         region = engine_region_find(call->engine, (uint64_t)a->number[P_REGION]);
         if (region == SLOT_NONE)

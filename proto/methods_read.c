@@ -21,6 +21,13 @@ static void collect_regions(const struct engine *e, uint32_t slot, bool below, u
         collect_regions(e, child, below, codes, count);
 }
 
+bool place_from_cursor(struct call *call, uint32_t *place)
+{
+    int64_t after = arg_number(&call->args, P_AFTER, 0);
+    *place = (uint32_t)after;
+    return after < UINT32_MAX || error_set(&call->error, REFUSAL_BAD_VALUE, "after", "it is no cursor of this list: take `next` of its last page");
+}
+
 uint64_t *regions_from_args(struct call *call, uint32_t *count)
 {
     uint32_t slot = engine_region_find(call->engine, (uint64_t)call->args.number[P_REGION]);
@@ -261,12 +268,14 @@ static bool run_queue(struct call *call, struct pack *out)
     if (region == SLOT_NONE)
         return error_set(&call->error, REFUSAL_NOT_FOUND, "region", "%s", "");
     struct queue_item *items = NULL;
+    uint32_t from = 0;
     uint32_t count = 0;
     uint32_t room = 0;
+    if (!place_from_cursor(call, &from))
+        return false;
     collect_queue(call, region, &items, &count, &room);
     if (count != 0)
         qsort(items, count, sizeof *items, by_urgency);
-    uint64_t from = (uint64_t)arg_number(&call->args, P_AFTER, 0);
     uint64_t until = from + (uint64_t)arg_number(&call->args, P_LIMIT, 100);
     pack_map(out);
     pack_key(out, "items");
@@ -298,9 +307,11 @@ static bool run_regions(struct call *call, struct pack *out)
 {
     uint64_t parent = (uint64_t)arg_number(&call->args, P_REGION, 0);
     uint32_t limit = (uint32_t)arg_number(&call->args, P_LIMIT, 100);
-    uint32_t slot = (uint32_t)arg_number(&call->args, P_AFTER, 0);
+    uint32_t slot = 0;
     uint32_t outer = engine_region_find(call->engine, parent);
     uint32_t taken = 0;
+    if (!place_from_cursor(call, &slot))
+        return false;
     if (parent != 0 && outer == SLOT_NONE)
         return error_set(&call->error, REFUSAL_NOT_FOUND, "region", "%s", "");
     pack_map(out);

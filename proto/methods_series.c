@@ -82,10 +82,13 @@ static bool run_stop(struct call *call, struct pack *out)
 static bool run_list(struct call *call, struct pack *out)
 {
     uint32_t limit = (uint32_t)arg_number(&call->args, P_LIMIT, 100);
-    uint32_t slot = (uint32_t)arg_number(&call->args, P_AFTER, 0) - 1; /* the cursor is a slot, plus one */
+    uint32_t slot = 0; /* the cursor is a slot, plus one */
     uint32_t outer = engine_region_find(call->engine, (uint64_t)arg_number(&call->args, P_REGION, 0));
     uint32_t count = 0;
     const struct series *s = NULL;
+    if (!place_from_cursor(call, &slot))
+        return false;
+    slot--;
     pack_map(out);
     pack_key(out, "items");
     pack_list(out);

@@ -28,6 +28,14 @@ static bool check_scope(struct call *call, const struct token_row *row)
 {
     if ((row->roles & ROLE_ORG) != 0 && row->org == 0)
         return error_set(&call->error, REFUSAL_MISSING_FIELD, "org", "the role org is of one organisation");
+    bool is_everywhere = arg_number(&call->args, P_EVERYWHERE, 0) != 0;
+    bool holds_somewhere = (row->roles & ~(unsigned)(ROLE_ORG | ROLE_OPERATOR)) != 0;
+    if (holds_somewhere && (row->roles & ROLE_OPERATOR) == 0 && row->region == 0 && !is_everywhere)
+        return error_set(&call->error, REFUSAL_MISSING_FIELD, "region", "name the region that it holds for, or say everywhere");
+    if (is_everywhere && row->region != 0)
+        return error_set(&call->error, REFUSAL_BAD_VALUE, "everywhere", "it holds for a region, or everywhere");
+    if (row->org != 0 && (row->roles & ROLE_ORG) == 0)
+        return error_set(&call->error, REFUSAL_BAD_VALUE, "org", "only the role org is of an organisation");
     if ((row->roles & ROLE_OPERATOR) != 0 && row->region != 0)
         return error_set(&call->error, REFUSAL_BAD_VALUE, "region", "an operator has the whole service");
     if (row->region != 0 && engine_region_find(call->engine, row->region) == SLOT_NONE)
@@ -112,7 +120,9 @@ static void encode_token(struct call *call, struct pack *out)
 static bool run_list(struct call *call, struct pack *out)
 {
     const struct tokens *tokens = turn_tokens(call->turn);
-    uint32_t from = (uint32_t)arg_number(&call->args, P_AFTER, 0);
+    uint32_t from = 0;
+    if (!place_from_cursor(call, &from))
+        return false;
     uint32_t limit = (uint32_t)arg_number(&call->args, P_LIMIT, 100);
     uint32_t i = from;
     char roles[ROLES_BYTES];
@@ -139,7 +149,7 @@ static bool run_list(struct call *call, struct pack *out)
 }
 
 const struct method token_methods[] = {
-    {"token.add", ROLE_OPERATOR, "A token for a caller: what it may do, and the region or the organisation that it holds for. The answer shows it once; only a digest is kept.", "{token_id, token}", METHOD_WRITE, 2, {P_TOKEN_ID, P_ROLES, P_REGION, P_ORG, P_UNTIL}, run_add, encode_token, NULL},
+    {"token.add", ROLE_OPERATOR, "A token for a caller: what it may do, and the region or the organisation that it holds for. The answer shows it once; only a digest is kept.", "{token_id, token}", METHOD_WRITE, 2, {P_TOKEN_ID, P_ROLES, P_REGION, P_EVERYWHERE, P_ORG, P_UNTIL}, run_add, encode_token, NULL},
     {"token.rotate", ROLE_OPERATOR, "A new secret; the one before stays good until the next rotation, so that callers change in peace.", "{token_id, token}", METHOD_WRITE, 1, {P_TOKEN_ID}, run_rotate, encode_token, NULL},
     {"token.revoke", ROLE_OPERATOR, "The token is no good any more; who came with it is shut out at once.", "{token_id}", METHOD_WRITE, 1, {P_TOKEN_ID}, run_revoke, encode_token, NULL},
     {"token.list", ROLE_OPERATOR, "All tokens, without their secrets.", "{items: [{token_id, roles, region, org, secrets, made_at, until, revoked_at}], next}", 0, 0, {P_AFTER, P_LIMIT}, run_list, NULL, NULL},

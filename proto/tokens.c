@@ -89,7 +89,7 @@ bool tokens_check(const struct tokens *t, const char *text, size_t len, int64_t 
         return false;
     *who = (struct identity){.roles = row->roles, .region = row->region, .org = row->org,
                              .expires_at = row->expires_at, .has_secret = true};
-    if ((row->roles & ~(unsigned)ROLE_ORG) != 0) /* in a row region 0 was asked for: see token.add */
+    if ((row->roles & ~(unsigned)ROLE_ORG) != 0) /* region 0 of a row is everywhere: token.add takes it from nobody who did not say so */
         who->scope = row->region != 0 ? SCOPE_REGION : SCOPE_EVERYWHERE;
     memcpy(who->secret, digest, sizeof who->secret);
     snprintf(who->principal, sizeof who->principal, TOKEN_PRINCIPAL "%s", row->id);

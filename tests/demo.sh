@@ -78,7 +78,7 @@ EOF
 
 say "What to try next"
 cat <<EOF
-  export PAIDAN_SERVER=unix:$sock        (or $port, which wants a token: paidan token add NAME --roles platform)
+  export PAIDAN_SERVER=unix:$sock        (or $port, which wants a token: paidan token add NAME --roles platform --everywhere true)
   $build/paidan order place --region 441302001001 --category legal_aid --mode auto
   $build/paidan queue 4413
   $build/paidan watch

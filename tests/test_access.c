@@ -102,6 +102,8 @@ START_TEST(a_token_opens_what_it_is_for_and_no_more)
     ck_assert_str_eq(daemon_refused(&d, "token.add", "{\"token_id\":\"qiaodong\",\"roles\":\"org\"}"), "bad_value");
     ck_assert_str_eq(daemon_refused(&d, "token.add", "{\"token_id\":\"x\",\"roles\":\"org\"}"), "missing_field");
     ck_assert_str_eq(daemon_refused(&d, "token.add", "{\"token_id\":\"x\",\"roles\":\"king\"}"), "bad_value");
+    ck_assert_str_eq(daemon_refused(&d, "token.add", "{\"token_id\":\"x\",\"roles\":\"dispatcher\"}"), "missing_field");
+    ck_assert_str_eq(daemon_refused(&d, "token.add", "{\"token_id\":\"x\",\"roles\":\"auditor\",\"region\":4413,\"everywhere\":true}"), "bad_value");
     int64_t ours = daemon_number(&d, "order.place", "{\"ref\":\"1\",\"region\":" TOWN ",\"category\":\"legal_aid\"}", "order");
     int64_t theirs = daemon_number(&d, "order.place", "{\"ref\":\"2\",\"region\":441303001001,\"category\":\"legal_aid\"}", "order");
     struct client *c = enter(d.tcp, token);
@@ -132,7 +134,7 @@ START_TEST(two_secrets_live_and_a_revoked_token_is_shut_out)
     char first[200];
     char second[200];
     char third[200];
-    add_token(&d, "{\"token_id\":\"platform\",\"roles\":\"platform\"}", first);
+    add_token(&d, "{\"token_id\":\"platform\",\"roles\":\"platform\",\"everywhere\":true}", first);
     snprintf(second, sizeof second, "%s", member(daemon_call(&d, "token.rotate", "{\"token_id\":\"platform\"}"), "token"));
     struct client *with_first = enter(d.tcp, first);
     struct client *with_second = enter(d.tcp, second);
@@ -216,7 +218,7 @@ START_TEST(an_expired_token_is_over)
     char token[200];
     char json[200];
     int64_t now = member_number(daemon_call(&d, "server.info", "{}"), "now");
-    snprintf(json, sizeof json, "{\"token_id\":\"short\",\"roles\":\"platform\",\"until\":%lld}", (long long)now + 1500);
+    snprintf(json, sizeof json, "{\"token_id\":\"short\",\"roles\":\"platform\",\"everywhere\":true,\"until\":%lld}", (long long)now + 1500);
     add_token(&d, json, token);
     struct client *c = enter(d.tcp, token);
     struct daemon caller = as(&d, c);
@@ -228,7 +230,7 @@ START_TEST(an_expired_token_is_over)
     ck_assert_int_eq(client_receive(c, 300, &m), 0); /* no event comes */
     ck_assert_str_eq(daemon_refused(&caller, "order.list", "{}"), "unauthenticated");
     client_close(c);
-    snprintf(json, sizeof json, "{\"token_id\":\"past\",\"roles\":\"platform\",\"until\":%lld}", (long long)now);
+    snprintf(json, sizeof json, "{\"token_id\":\"past\",\"roles\":\"platform\",\"everywhere\":true,\"until\":%lld}", (long long)now);
     ck_assert_str_eq(daemon_refused(&d, "token.add", json), "bad_value");
     daemon_end(&d);
 }
@@ -426,7 +428,7 @@ START_TEST(tls_lets_in_who_has_a_certificate_and_a_token)
         snprintf(files[i], sizeof files[i], "%s/%s", keys, (const char *[]){"server.pem", "server.key", "ca.pem"}[i]);
     const char *const options[] = {"--listen", "tls:127.0.0.1:0", "--tls-cert", files[0], "--tls-key", files[1], "--tls-ca", files[2], NULL};
     struct daemon d = daemon_start(options);
-    add_token(&d, "{\"token_id\":\"p\",\"roles\":\"platform\"}", token);
+    add_token(&d, "{\"token_id\":\"p\",\"roles\":\"platform\",\"everywhere\":true}", token);
     use_certificate(keys, "client");
     struct client *c = enter(d.tls, NULL);
     struct daemon bare = as(&d, c);

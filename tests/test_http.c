@@ -135,7 +135,7 @@ START_TEST(an_order_goes_its_whole_way)
     struct daemon d = start("");
     char platform[120], dispatcher[120], org[120], body[200];
     put_org(&d);
-    add_token(&d, "{\"token_id\":\"platform\",\"roles\":\"platform\"}", platform);
+    add_token(&d, "{\"token_id\":\"platform\",\"roles\":\"platform\",\"everywhere\":true}", platform);
     add_token(&d, "{\"token_id\":\"desk\",\"roles\":\"dispatcher\",\"region\":441302001001}", dispatcher);
     add_token(&d, "{\"token_id\":\"team\",\"roles\":\"org\",\"org\":7}", org);
     json_int_t order = number(&d, "order.place", platform,
@@ -252,7 +252,7 @@ START_TEST(events_are_told_and_go_on_where_they_broke_off)
     struct daemon d = start("");
     char platform[120], org[120];
     put_org(&d);
-    add_token(&d, "{\"token_id\":\"platform\",\"roles\":\"platform\"}", platform);
+    add_token(&d, "{\"token_id\":\"platform\",\"roles\":\"platform\",\"everywhere\":true}", platform);
     daemon_number(&d, "org.put", "{\"id\":9,\"region\":441302001001,\"lat\":23.0861,\"lon\":114.4132,\"skills\":[\"emergency_rescue\"]}", "org");
     add_token(&d, "{\"token_id\":\"team\",\"roles\":\"org\",\"org\":9}", org);
     int fd = follow(&d, "?after=0", NULL, platform);
@@ -361,7 +361,7 @@ START_TEST(operators_read_metrics_and_health)
     struct daemon d = daemon_start((const char *const[]){"--listen", "http:127.0.0.1:0", "--open-roles", "", "--push-url", "http://127.0.0.1:9/", NULL});
     char operator[120], platform[120];
     add_token(&d, "{\"token_id\":\"ops\",\"roles\":\"operator\"}", operator);
-    add_token(&d, "{\"token_id\":\"platform\",\"roles\":\"platform\"}", platform);
+    add_token(&d, "{\"token_id\":\"platform\",\"roles\":\"platform\",\"everywhere\":true}", platform);
     number(&d, "order.place", platform, "{\"ref\":\"a\",\"region\":441302001001,\"category\":\"legal_aid\"}", "order");
     number(&d, "match.find", platform, "{\"region\":441302001001,\"category\":\"legal_aid\"}", "found");
     struct reply r = get(&d, "/healthz", NULL);

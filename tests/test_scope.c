@@ -405,6 +405,26 @@ START_TEST(a_history_goes_on_from_its_own_events_only)
 }
 END_TEST
 
+/* A list in memory goes on from a place of its own, and not from the beginning again. */
+START_TEST(a_cursor_of_no_list_is_refused)
+{
+    open_city();
+    int asked = 0;
+    w.caller = w.operator;
+    for (int t = 0; t < method_table_count; t++)
+        for (int i = 0; i < method_count(t); i++) {
+            const struct method *m = &method_tables[t][i];
+            if (!method_takes(m, P_AFTER) || (m->flags & (METHOD_READER | METHOD_WRITE)) != 0 || strcmp(m->name, "event.subscribe") == 0)
+                continue;
+            const struct node *n = get(true, m->name, strcmp(m->name, "queue.list") == 0 ? "{\"region\":1,\"after\":4294967296}" : "{\"after\":4294967296}");
+            ck_assert_msg(node_is_text(node_get(n, "field"), "after"), "%s", m->name);
+            asked++;
+        }
+    ck_assert_int_ge(asked, 5);
+    close_city();
+}
+END_TEST
+
 START_TEST(waiting_records_obey_every_filter_and_the_cursor)
 {
     open_city();
@@ -514,6 +534,7 @@ Suite *suite_scope(void)
     TCase *t = tcase_create("scope");
     tcase_set_timeout(t, 120);
     tcase_add_test(t, a_history_goes_on_from_its_own_events_only);
+    tcase_add_test(t, a_cursor_of_no_list_is_refused);
     tcase_add_test(t, waiting_records_obey_every_filter_and_the_cursor);
     tcase_add_test(t, a_volunteer_is_known_as_far_as_the_scope_goes);
     tcase_add_test(t, counts_are_of_what_one_may_see);

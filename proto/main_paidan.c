@@ -43,11 +43,14 @@ static int run_audit(const char *server, int argc, char **argv, bool is_json)
     struct failure failure = {0};
     uint8_t key[32];
     (void)server;
-    if (argc < 1 || argc > 3 || (argc == 3 && (strlen(argv[2]) != 64 || !hex_decode(argv[2], 64, key)))) {
-        fputs("usage: paidan audit verify DATABASE [HEADS [KEY]]; KEY is 64 hexadecimal digits\n", stderr);
+    if (argc < 1 || argc > 3) {
+        fputs("usage: paidan audit verify DATABASE [HEADS [KEY]]; KEY is 64 hexadecimal digits, or the file of the master "
+              "key, with which every row is looked at as well\n", stderr);
         return EX_USAGE;
     }
-    if (audit_verify(argv[0], argc > 1 ? argv[1] : NULL, argc > 2 ? key : NULL, &audit, &failure) != 0) {
+    bool is_public = argc > 2 && strlen(argv[2]) == 64 && hex_decode(argv[2], 64, key);
+    if (audit_verify(argv[0], argc > 1 ? argv[1] : NULL, is_public ? key : NULL, argc > 2 && !is_public ? argv[2] : NULL,
+                     &audit, &failure) != 0) {
         fprintf(stderr, "paidan: %s\n", failure.text);
         return failure.exit_code;
     }

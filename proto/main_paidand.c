@@ -15,7 +15,7 @@
 #include "server.h"
 #include "store/store.h"
 
-enum { OPTION_CONFIG = 1000, OPTION_CHECK, OPTION_RESTORE, OPTION_PROTOCOL, OPTION_MANUAL, OPTION_SAMPLE,
+enum { OPTION_CONFIG = 1000, OPTION_CHECK, OPTION_RESTORE, OPTION_ACCEPT_LOSS, OPTION_PROTOCOL, OPTION_MANUAL, OPTION_SAMPLE,
        OPTION_HELP, OPTION_VERSION, OPTION_SETTING };
 
 _Noreturn void must_fail(const char *claim, const char *file, int line)
@@ -48,6 +48,7 @@ static const struct {
     {"--config FILE", "read settings from a file; options after it win"},
     {"--check", "test the settings and stop"},
     {"--restore FILE", "put a backup in the place of the database of --data, and stop"},
+    {"--accept-loss", "take the database as it is though commits are missing from it; the log will say so; and stop"},
     {"--sample", "print an annotated configuration file"},
     {"--protocol", "print the protocol's reference"},
     {"--manual PAGE", "print a man page in troff: paidand or paidand.conf"},
@@ -137,20 +138,35 @@ static int check(const struct settings *s, struct failure *failure)
     return failure_set(failure, EX_CONFIG, "log_level: must be error, warn, info or debug, not %s", s->log_level);
 }
 
-static int run(const struct settings *s, const char *config, const char *restore, bool is_check)
+/* A backup in the place of the database, or the database as it is: the next start says in the log which. */
+static int give_up(const struct settings *s, const char *restore)
 {
     struct failure failure = {0};
-    char kept[4300];
-    if (restore != NULL) {
-        if (store_restore(s->data, restore, kept, sizeof kept, &failure) != 0) {
-            fprintf(stderr, "paidand: %s\n", failure.text);
-            return failure.exit_code;
-        }
-        printf("restored %s into %s\n", restore, s->data);
-        if (kept[0] != '\0')
-            printf("what was there before is kept as %s\n", kept);
-        return EX_OK;
+    struct vault vault;
+    char heads[SETTING_TEXT_BYTES + 16];
+    char kept[4300] = "";
+    struct store_options options = {.directory = s->data, .vault = &vault, .heads = heads};
+    int rc = server_open_vault(s, false, &vault, heads, sizeof heads, &failure);
+    if (rc == 0)
+        rc = restore != NULL ? store_restore(&options, restore, kept, sizeof kept, &failure)
+                             : store_accept_loss(&options, kept, sizeof kept, &failure);
+    vault_close(&vault);
+    if (rc != 0) {
+        fprintf(stderr, "paidand: %s\n", failure.text);
+        return failure.exit_code;
     }
+    if (restore == NULL)
+        printf("accepted: %s\n", kept);
+    else
+        printf("restored %s into %s\n", restore, s->data);
+    if (restore != NULL && kept[0] != '\0')
+        printf("what was there before is kept as %s\n", kept);
+    return EX_OK;
+}
+
+static int run(const struct settings *s, const char *config, bool is_check)
+{
+    struct failure failure = {0};
     if (check(s, &failure) != 0) {
         fprintf(stderr, "paidand: %s\n", failure.text);
         return failure.exit_code;
@@ -175,7 +191,7 @@ static const struct option *make_options(void)
     static char dashed[KEYS_MAX][KEY_BYTES];
     static const struct option own[] = {
         {"config", required_argument, NULL, OPTION_CONFIG}, {"check", no_argument, NULL, OPTION_CHECK},
-        {"restore", required_argument, NULL, OPTION_RESTORE},
+        {"restore", required_argument, NULL, OPTION_RESTORE}, {"accept-loss", no_argument, NULL, OPTION_ACCEPT_LOSS},
         {"protocol", no_argument, NULL, OPTION_PROTOCOL}, {"manual", required_argument, NULL, OPTION_MANUAL}, {"sample", no_argument, NULL, OPTION_SAMPLE},
         {"help", no_argument, NULL, OPTION_HELP}, {"version", no_argument, NULL, OPTION_VERSION},
         {"listen", required_argument, NULL, OPTION_SETTING}};
@@ -210,6 +226,7 @@ int main(int argc, char **argv)
     const char *config = NULL;
     const char *restore = NULL;
     bool is_check = false;
+    bool accepts_loss = false;
     int index = 0;
     int rc = 0;
     keep_memory_private();
@@ -225,6 +242,9 @@ int main(int argc, char **argv)
             break;
         case OPTION_RESTORE:
             restore = optarg;
+            break;
+        case OPTION_ACCEPT_LOSS:
+            accepts_loss = true;
             break;
         case OPTION_PROTOCOL:
             document_protocol(stdout);
@@ -256,5 +276,5 @@ int main(int argc, char **argv)
         return failure.exit_code;
     }
     find_tables(&settings);
-    return run(&settings, config, restore, is_check);
+    return restore != NULL || accepts_loss ? give_up(&settings, restore) : run(&settings, config, is_check);
 }

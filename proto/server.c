@@ -243,26 +243,28 @@ static void reload(struct server *s)
     log_info("reloaded", "config=%s", s->config != NULL ? s->config : "-");
 }
 
-/* The key: as it is set, or from systemd's credentials, or a file beside the data, which is made. */
-static int open_vault(struct server *s, char *heads, size_t size, struct failure *failure)
+int server_open_vault(const struct settings *settings, bool may_make, struct vault *vault, char *heads, size_t size,
+                      struct failure *failure)
 {
     char path[SETTING_TEXT_BYTES + 32];
     const char *credentials = getenv("CREDENTIALS_DIRECTORY");
     bool is_own = false;
-    snprintf(heads, size, "%s", s->settings.audit_heads);
+    snprintf(heads, size, "%s", settings->audit_heads);
     if (heads[0] == '\0')
-        snprintf(heads, size, "%s/heads.log", s->settings.data);
-    snprintf(path, sizeof path, "%s", s->settings.master_key);
+        snprintf(heads, size, "%s/heads.log", settings->data);
+    snprintf(path, sizeof path, "%s", settings->master_key);
     if (path[0] == '\0' && credentials != NULL)
         snprintf(path, sizeof path, "%.500s/master_key", credentials);
-    if (path[0] == '\0' || (s->settings.master_key[0] == '\0' && access(path, R_OK) != 0)) {
-        snprintf(path, sizeof path, "%s/master.key", s->settings.data);
+    if (path[0] == '\0' || (settings->master_key[0] == '\0' && access(path, R_OK) != 0)) {
+        snprintf(path, sizeof path, "%s/master.key", settings->data);
         is_own = true;
-        mkdir(s->settings.data, 0700); /* the store says what is wrong with it */
+    }
+    if (is_own && may_make) {
+        mkdir(settings->data, 0700); /* the store says what is wrong with it */
         log_warn("key_beside_data", "path=%s advice=\"keep the master key elsewhere: see master_key\"", path);
     }
-    return vault_open(&s->vault, strcmp(s->settings.crypto, "state") == 0 ? VAULT_STATE : VAULT_INTERNATIONAL,
-                      path, is_own, failure);
+    return vault_open(vault, strcmp(settings->crypto, "state") == 0 ? VAULT_STATE : VAULT_INTERNATIONAL, path,
+                      is_own && may_make, failure);
 }
 
 /* Opens the store and fills the engine from the tables and from it. */
@@ -274,7 +276,7 @@ static int load(struct server *s, struct failure *failure)
                                     .heads_every_ms = s->settings.audit_every_s * INT64_C(1000)};
     int64_t began = server_now(s);
     s->engine = engine_new(s->settings.node);
-    if (open_vault(s, heads, sizeof heads, failure) != 0 ||
+    if (server_open_vault(&s->settings, true, &s->vault, heads, sizeof heads, failure) != 0 ||
         store_open(&options, &s->store, failure) != 0 ||
         store_load_skills(s->store, s->engine, failure) != 0 ||
         codes_load_regions(s->engine, s->settings.regions, failure) != 0 ||

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "server_inside.h"
@@ -42,6 +43,10 @@ static void drop_ballast(struct server *s)
 void disk_watch(struct server *s)
 {
     struct statvfs disk;
+    if (!store_is_in_place(s->store)) { /* what is written now is seen by no start: nobody is answered */
+        log_error("data_gone", "data=%s reason=\"the data directory was deleted, moved or replaced\"", s->settings.data);
+        _exit(EX_IOERR);
+    }
     uint64_t reserve = s->settings.disk_reserve_mib * MIB;
     if (reserve == 0 || statvfs(s->settings.data, &disk) != 0)
         return;

@@ -51,24 +51,26 @@ void chain_add(struct chain *chain, enum vault_profile profile, const struct eve
     chain->seq = event->seq;
 }
 
-static const char *const labels[] = {[CHAIN_HEAD] = "", [CHAIN_BASE] = "base "};
-
 /* What is signed: the line up to the key. */
-static size_t signed_part(enum chain_mark mark, const struct chain *chain, int64_t now, char *text, size_t size)
+static size_t signed_part(const struct signed_head *h, char *text, size_t size)
 {
     char head[DIGEST_BYTES * 2 + 1];
-    hex_encode(chain->head, DIGEST_BYTES, head);
-    return (size_t)snprintf(text, size, "%s%" PRIu64 " %" PRId64 " %s", labels[mark], chain->seq, now, head);
+    char label[40] = "";
+    if (h->mark == CHAIN_BASE)
+        snprintf(label, sizeof label, "base ");
+    else if (h->mark == CHAIN_RESTORED)
+        snprintf(label, sizeof label, "restored %" PRIu64 " ", h->from);
+    hex_encode(h->chain.head, DIGEST_BYTES, head);
+    return (size_t)snprintf(text, size, "%s%" PRIu64 " %" PRId64 " %s", label, h->chain.seq, h->at, head);
 }
 
-void chain_line(enum chain_mark mark, const struct chain *chain, int64_t now, const struct vault *vault,
-                char line[CHAIN_LINE_BYTES])
+void chain_line(const struct signed_head *head, const struct vault *vault, char line[CHAIN_LINE_BYTES])
 {
     uint8_t key[32];
     uint8_t signature[SIGNATURE_BYTES];
     char key_text[sizeof key * 2 + 1];
     char signature_text[sizeof signature * 2 + 1];
-    size_t len = signed_part(mark, chain, now, line, CHAIN_LINE_BYTES);
+    size_t len = signed_part(head, line, CHAIN_LINE_BYTES);
     vault_sign(vault, line, len, signature);
     vault_public_key(vault, key);
     hex_encode(key, sizeof key, key_text);
@@ -76,21 +78,28 @@ void chain_line(enum chain_mark mark, const struct chain *chain, int64_t now, co
     snprintf(line + len, CHAIN_LINE_BYTES - len, " %s %s\n", key_text, signature_text);
 }
 
-bool chain_parse(enum chain_mark mark, const char *line, struct chain *chain, int64_t *at, uint8_t key[32])
+bool chain_parse(const char *line, struct signed_head *h)
 {
     char head[65];
     char key_text[65];
     char signature_text[129];
     char text[CHAIN_LINE_BYTES];
     uint8_t signature[SIGNATURE_BYTES];
-    size_t skip = strlen(labels[mark]);
-    if (strncmp(line, labels[mark], skip) != 0 ||
-        sscanf(line + skip, "%" SCNu64 " %" SCNd64 " %64s %64s %128s", &chain->seq, at, head, key_text, signature_text) != 5)
+    int skip = 0;
+    *h = (struct signed_head){.mark = CHAIN_HEAD};
+    if (strncmp(line, "base ", 5) == 0) {
+        h->mark = CHAIN_BASE;
+        skip = 5;
+    } else if (sscanf(line, "restored %" SCNu64 " %n", &h->from, &skip) == 1) {
+        h->mark = CHAIN_RESTORED;
+    }
+    if (sscanf(line + skip, "%" SCNu64 " %" SCNd64 " %64s %64s %128s", &h->chain.seq, &h->at, head, key_text,
+               signature_text) != 5)
         return false;
     if (strlen(head) != 64 || strlen(key_text) != 64 || strlen(signature_text) != 128 ||
-        !hex_decode(head, 64, chain->head) || !hex_decode(key_text, 64, key) ||
+        !hex_decode(head, 64, h->chain.head) || !hex_decode(key_text, 64, h->key) ||
         !hex_decode(signature_text, 128, signature))
         return false;
-    size_t len = signed_part(mark, chain, *at, text, sizeof text);
-    return vault_verify(key, text, len, signature);
+    size_t len = signed_part(h, text, sizeof text);
+    return vault_verify(h->key, text, len, signature);
 }

@@ -23,13 +23,28 @@ void chain_add(struct chain *chain, enum vault_profile profile, const struct eve
 
 /* A head that is signed: "SEQ TIME HEAD KEY SIGNATURE", numbers decimal, the rest hexadecimal, in the file
  * of heads. The head before the oldest event that is kept has a line of its own in the database, which
- * begins with "base " and is signed with it: a head that left the machine says nothing of what may be gone. */
-enum chain_mark { CHAIN_HEAD, CHAIN_BASE };
-#define CHAIN_LINE_BYTES 320
-void chain_line(enum chain_mark mark, const struct chain *chain, int64_t now, const struct vault *vault,
-                char line[CHAIN_LINE_BYTES]);
+ * begins with "base " and is signed with it: a head that left the machine says nothing of what may be
+ * gone. Where somebody went back to an older log, a line "restored FROM " with the head that was gone back
+ * to says from which event. */
+enum chain_mark { CHAIN_HEAD, CHAIN_BASE, CHAIN_RESTORED };
+struct signed_head {
+    enum chain_mark mark;
+    struct chain chain;
+    uint64_t from; /* of CHAIN_RESTORED */
+    int64_t at;
+    uint8_t key[32];
+};
+#define CHAIN_LINE_BYTES 352
+void chain_line(const struct signed_head *head, const struct vault *vault, char line[CHAIN_LINE_BYTES]);
 /* False: not such a line, or not signed by the key that it names. */
-bool chain_parse(enum chain_mark mark, const char *line, struct chain *chain, int64_t *at, uint8_t key[32]);
+bool chain_parse(const char *line, struct signed_head *head);
+
+/* The heads that were signed with a key, in the sequence of their file. */
+struct heads {
+    struct signed_head *items;
+    bool *is_reached;
+    size_t count;
+};
 
 struct audit {
     uint64_t events, heads; /* how many were looked at */
@@ -39,8 +54,10 @@ struct audit {
 
 /* Goes through the events of a database file, which a daemon may be using, and compares with the head
  * that stands in it and with the signed heads of a file (NULL: none). `key`: the only one whose heads
- * count; NULL: that of the file's first line. 0, also with a finding; -1 with *failure when it cannot be read. */
-int audit_verify(const char *database, const char *heads, const uint8_t *key, struct audit *audit,
-                 struct failure *failure);
+ * count; NULL: that of the file's first line. `master_key`: file of the master key, with which every row of
+ * state is looked at as well; NULL: only the log is. 0, also with a finding; -1 with *failure when it
+ * cannot be read. */
+int audit_verify(const char *database, const char *heads, const uint8_t *key, const char *master_key,
+                 struct audit *audit, struct failure *failure);
 
 #endif

@@ -1,6 +1,8 @@
 /* sqlite_load.c -- what is open goes back into memory at start. All rows were looked at by sqlite_verify(). */
+#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
 #include "sqlite.h"
 #include "store_inside.h"
@@ -150,6 +152,18 @@ int store_load_skills(struct store *store, struct engine *engine, struct failure
                 failure);
 }
 
+/* The first event after a restore, or after a loss that was accepted, says so. */
+static void tell_given_up(const struct store *store, struct engine *engine)
+{
+    char reason[WORD_BYTES_MAX + 1];
+    struct command c = {.op = OP_NOTE, .actor = "paidand", .reason = reason, .u.note = EVENT_RESTORED};
+    if (store->given_up == GIVEN_UP_NOTHING)
+        return;
+    snprintf(reason, sizeof reason, "%s: %llu to %llu", store->given_up == GIVEN_UP_BY_HAND ? "loss" : "restore",
+             (unsigned long long)store->lost, (unsigned long long)writer_head(store->writer)->head.seq);
+    engine_step(engine, &c, (int64_t)time(NULL) * 1000);
+}
+
 int store_load(struct store *store, struct engine *engine, struct failure *failure)
 {
     sqlite3 *db = store->writer_db;
@@ -175,6 +189,7 @@ int store_load(struct store *store, struct engine *engine, struct failure *failu
     if (each(db, "SELECT * FROM records ORDER BY id DESC", take_record, &load, failure) < 0)
         return -1;
     engine_load_done(engine);
+    tell_given_up(store, engine);
     return 0;
 }
 

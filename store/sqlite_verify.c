@@ -159,16 +159,16 @@ static int put_checks(sqlite3 *db, struct guard *guard, enum guarded table, stru
 /* A base that a purge left has its signature from now on. */
 static int put_counters(sqlite3 *db, const struct vault *vault, const uint8_t *tables, struct failure *failure)
 {
-    struct chain base = {.seq = 0};
+    struct signed_head base = {.mark = CHAIN_BASE, .at = (int64_t)time(NULL) * 1000};
     char line[CHAIN_LINE_BYTES] = "";
     sqlite3_stmt *row = NULL;
     if (sqlite3_prepare_v2(db, "SELECT base_seq, base_head FROM counters", -1, &row, NULL) != SQLITE_OK)
         return sqlite_fail(db, "counters", failure);
-    bool is_good = sqlite3_step(row) == SQLITE_ROW && take_blob(row, 1, base.head, DIGEST_BYTES);
-    base.seq = is_good ? (uint64_t)sqlite3_column_int64(row, 0) : 0;
+    bool is_good = sqlite3_step(row) == SQLITE_ROW && take_blob(row, 1, base.chain.head, DIGEST_BYTES);
+    base.chain.seq = is_good ? (uint64_t)sqlite3_column_int64(row, 0) : 0;
     sqlite3_finalize(row);
-    if (base.seq != 0)
-        chain_line(CHAIN_BASE, &base, (int64_t)time(NULL) * 1000, vault, line);
+    if (base.chain.seq != 0)
+        chain_line(&base, vault, line);
     if (!is_good || sqlite3_prepare_v2(db, "UPDATE counters SET tables = ?1, base_line = ?2", -1, &row, NULL) != SQLITE_OK)
         return sqlite_fail(db, "counters", failure);
     sqlite3_bind_blob(row, 1, tables, TALLIES_BYTES, SQLITE_STATIC);

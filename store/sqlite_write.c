@@ -562,8 +562,10 @@ static void purge(struct writer *w, enum statement old, enum statement cut, int6
         w->rc = rc;
     if (last == 0)
         return;
-    if (old == OLD_EVENTS)
-        chain_line(CHAIN_BASE, &w->head.base, (int64_t)time(NULL) * 1000, w->vault, w->head.base_line);
+    if (old == OLD_EVENTS) {
+        struct signed_head base = {.mark = CHAIN_BASE, .chain = w->head.base, .at = (int64_t)time(NULL) * 1000};
+        chain_line(&base, w->vault, w->head.base_line);
+    }
     b = begin(w, cut);
     put(&b, last);
     run(w, &b);

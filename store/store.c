@@ -17,7 +17,7 @@
 
 #define LOG_PAGES_MAX 512 /* of the write-ahead log before a checkpoint: 2 MiB, so that none takes long */
 
-static int sync_directory(const char *directory, struct failure *failure)
+int store_sync_directory(const char *directory, struct failure *failure)
 {
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
@@ -29,7 +29,7 @@ static int sync_directory(const char *directory, struct failure *failure)
 }
 
 /* Takes the lock that keeps a second daemon out; the descriptor or -1. */
-static int lock_directory(const char *directory, struct failure *failure)
+int store_lock_directory(const char *directory, struct failure *failure)
 {
     char path[4200];
     if (mkdir(directory, 0700) != 0 && errno != EEXIST)
@@ -73,17 +73,54 @@ static int on_commit(void *context, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
+/* The record of the last commit, from what the writer knows. */
+static int put_mark(struct store *s, bool syncs, struct failure *failure)
+{
+    const struct state_head *head = writer_head(s->writer);
+    struct mark mark = {.commits = head->commits, .head = head->head, .row_check = head->row_check};
+    return durable_put(s->durable_record, &mark, syncs, failure);
+}
+
 /* What is there must be what was written, before anything is added to it. */
 static int open_writer(struct store *s, struct failure *failure)
 {
     const struct vault *vault = s->options.vault;
     struct state_head head;
     struct state_rows rows;
-    if (sqlite_head(s->writer_db, &s->guard, &head, failure) != 0 ||
-        sqlite_verify(s->writer_db, vault, &s->guard, &head, &rows, failure) != 0)
+    if (sqlite_head(s->writer_db, &s->guard, &head, failure) != 0 || restart_check(s, &head, failure) != 0 ||
+        sqlite_verify(s->writer_db, vault, &s->guard, &head, &rows, failure) != 0 ||
+        writer_new(s->writer_db, vault, &head, &rows, &s->writer, failure) != 0)
         return -1;
-    return writer_new(s->writer_db, vault, &head, &rows, &s->writer, failure);
+    return s->given_up != GIVEN_UP_NOTHING ? 0 : put_mark(s, true, failure); /* that one stays until it is in the log */
 }
+
+/* The file stays open: descriptors may be rare later. Where a crash cut a line short, that line goes. Who
+ * gave something up is written there before anything else is. */
+static int open_heads(struct store *s, struct failure *failure)
+{
+    char tail[CHAIN_LINE_BYTES];
+    char line[CHAIN_LINE_BYTES];
+    struct stat st;
+    if (s->options.heads == NULL)
+        return 0;
+    s->heads_fd = open(s->options.heads, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    bool is_good = s->heads_fd >= 0 && fstat(s->heads_fd, &st) == 0;
+    off_t from = is_good && st.st_size > (off_t)sizeof tail ? st.st_size - (off_t)sizeof tail : 0;
+    ssize_t len = is_good ? pread(s->heads_fd, tail, sizeof tail, from) : -1;
+    ssize_t whole = len;
+    while (whole > 0 && tail[whole - 1] != '\n')
+        whole--;
+    is_good = len >= 0 && (whole == len || ftruncate(s->heads_fd, from + whole) == 0);
+    if (is_good && s->given_up != GIVEN_UP_NOTHING) {
+        struct signed_head head = {.mark = CHAIN_RESTORED, .chain = writer_head(s->writer)->head, .from = s->lost,
+                                   .at = (int64_t)time(NULL) * 1000};
+        chain_line(&head, s->options.vault, line);
+        is_good = write(s->heads_fd, line, strlen(line)) == (ssize_t)strlen(line) && fsync(s->heads_fd) == 0;
+    }
+    return is_good ? 0 : failure_set(failure, EX_CANTCREAT, "audit_heads: %s: %s", s->options.heads, strerror(errno));
+}
+
+static void close_store(struct store *s, bool is_crash);
 
 int store_open(const struct store_options *options, struct store **store, struct failure *failure)
 {
@@ -96,24 +133,17 @@ int store_open(const struct store_options *options, struct store **store, struct
     pthread_cond_init(&s->work, NULL);
     pthread_cond_init(&s->questions, NULL);
     pthread_cond_init(&s->done, NULL);
-    s->lock_fd = lock_directory(options->directory, failure);
+    s->lock_fd = store_lock_directory(options->directory, failure);
     if (s->lock_fd < 0 || refuse_lost_log(s->path, failure) != 0 ||
         sqlite_open(s->path, options->vfs, true, &s->writer_db, failure) != 0 ||
         sqlite_migrate(s->writer_db, options->vault, failure) != 0 ||
+        open_writer(s, failure) != 0 ||
         sqlite_run(s->writer_db, "PRAGMA wal_checkpoint(TRUNCATE)", failure) != 0 ||
-        sync_directory(options->directory, failure) != 0 ||
+        store_sync_directory(options->directory, failure) != 0 ||
         sqlite_open(s->path, options->vfs, false, &s->reader_db, failure) != 0 ||
-        open_writer(s, failure) != 0) {
-        store_close(s);
+        open_heads(s, failure) != 0) {
+        close_store(s, true); /* what is there stays as it was found */
         return -1;
-    }
-    if (options->heads != NULL) { /* stays open: descriptors may be rare later */
-        s->heads_fd = open(options->heads, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        if (s->heads_fd < 0) {
-            failure_set(failure, EX_CANTCREAT, "audit_heads: %s: %s", options->heads, strerror(errno));
-            store_close(s);
-            return -1;
-        }
     }
     sqlite3_wal_hook(s->writer_db, on_commit, s);
     *store = s;
@@ -127,12 +157,19 @@ static uint64_t monotonic_us(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static uint64_t file_bytes(const char *path, const char *suffix)
+/* A file of the database whose name leads elsewhere, or nowhere, is written in vain. */
+static bool is_in_place(struct store *s, struct place_of_file *place, const char *suffix)
 {
     char name[4200];
     struct stat st;
-    snprintf(name, sizeof name, "%s%s", path, suffix);
-    return stat(name, &st) == 0 ? (uint64_t)st.st_size : 0;
+    snprintf(name, sizeof name, "%s%s", s->path, suffix);
+    if (s->options.vfs != NULL)
+        return true;
+    if (stat(name, &st) != 0)
+        return !place->is_known;
+    bool is_same = !place->is_known || (place->device == st.st_dev && place->inode == st.st_ino);
+    *place = (struct place_of_file){.is_known = true, .device = st.st_dev, .inode = st.st_ino, .bytes = (uint64_t)st.st_size};
+    return is_same;
 }
 
 /* Passive: it waits for no reader. A sync or a write of it that fails leaves pages in a state that
@@ -141,7 +178,7 @@ static int checkpoint(struct store *s, struct failure *failure)
 {
     int rc = sqlite3_wal_checkpoint_v2(s->writer_db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     if (rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_FULL)
-        return 0;
+        return put_mark(s, true, failure);
     return failure_set(failure, EX_IOERR, "checkpoint: %s", sqlite3_errstr(rc));
 }
 
@@ -174,13 +211,15 @@ static void fail(struct store *s, const struct failure *failure)
 static int export_head(struct store *s, struct failure *failure)
 {
     char line[CHAIN_LINE_BYTES];
-    const struct chain *chain = &writer_head(s->writer)->head;
+    struct signed_head head = {.mark = CHAIN_HEAD, .chain = writer_head(s->writer)->head};
+    const struct chain *chain = &head.chain;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     int64_t at = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     if (s->heads_fd < 0 || chain->seq == s->signed_seq || at - s->signed_at < s->options.heads_every_ms)
         return 0;
-    chain_line(CHAIN_HEAD, chain, at, s->options.vault, line);
+    head.at = at;
+    chain_line(&head, s->options.vault, line);
     ssize_t len = (ssize_t)strlen(line);
     bool is_good = write(s->heads_fd, line, (size_t)len) == len && fsync(s->heads_fd) == 0;
     int error = errno;
@@ -201,15 +240,24 @@ static void write_batch(struct store *s, struct batch *batch)
         return;
     }
     uint64_t took = monotonic_us() - began;
-    uint64_t log_bytes = file_bytes(s->path, "-wal");
-    uint64_t database_bytes = file_bytes(s->path, "");
+    /* Told beside the database, and found to be in the place where a start looks, before anybody hears of it. */
+    if (put_mark(s, false, &failure) != 0) {
+        fail(s, &failure);
+        return;
+    }
+    s->given_up = GIVEN_UP_NOTHING;
+    if (!is_in_place(s, &s->log_place, "-wal") || !is_in_place(s, &s->database_place, "")) {
+        failure_set(&failure, EX_IOERR, "%s was deleted, moved or replaced while it was in use", s->path);
+        fail(s, &failure);
+        return;
+    }
 
     pthread_mutex_lock(&s->mutex);
     s->submitted = NULL;
     s->committed = batch;
     s->durable = batch->number;
-    s->gauges.database_bytes = database_bytes;
-    s->gauges.log_bytes = log_bytes;
+    s->gauges.database_bytes = s->database_place.bytes;
+    s->gauges.log_bytes = s->log_place.bytes;
     s->gauges.commit_us = took;
     s->gauges.commits++;
     gauge_add(&s->gauges.commit_times, took);
@@ -384,6 +432,16 @@ struct collected store_wait(struct store *s)
     return c;
 }
 
+bool store_is_in_place(struct store *s)
+{
+    char name[4200];
+    struct stat now;
+    struct stat then;
+    snprintf(name, sizeof name, "%s/lock", s->options.directory);
+    return fstat(s->lock_fd, &then) == 0 && stat(name, &now) == 0 && then.st_ino == now.st_ino && then.st_dev == now.st_dev &&
+           access(s->path, F_OK) == 0;
+}
+
 struct store_gauges store_gauges(struct store *s)
 {
     pthread_mutex_lock(&s->mutex);
@@ -421,6 +479,9 @@ static void close_store(struct store *s, bool is_crash)
     s->options.heads_every_ms = 0; /* the last head goes out in any case */
     if (s->writer != NULL && !s->has_failed && !is_crash)
         export_head(s, &ignored);
+    if (s->writer != NULL && !s->has_failed && !is_crash && s->given_up == GIVEN_UP_NOTHING)
+        put_mark(s, true, &ignored);
+    durable_close(s->durable_record);
     writer_free(s->writer);
     guard_fini(&s->guard);
     if (s->writer_db != NULL && !s->has_failed && !is_crash)
@@ -447,123 +508,4 @@ void store_close(struct store *s)
 void store_drop(struct store *s)
 {
     close_store(s, true);
-}
-
-static int copy_file(const char *from, const char *to, struct failure *failure)
-{
-    char buffer[65536];
-    int in = open(from, O_RDONLY | O_CLOEXEC);
-    if (in < 0)
-        return failure_set(failure, EX_NOINPUT, "%s: %s", from, strerror(errno));
-    int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    ssize_t got = out >= 0 ? 1 : -1;
-    while (got > 0) {
-        got = read(in, buffer, sizeof buffer);
-        if (got > 0 && write(out, buffer, (size_t)got) != got)
-            got = -1;
-    }
-    if (got == 0 && fsync(out) != 0)
-        got = -1;
-    int error = errno;
-    close(in);
-    if (out >= 0)
-        close(out);
-    return got == 0 ? 0 : failure_set(failure, EX_CANTCREAT, "%s: %s", to, strerror(error));
-}
-
-/* A backup must be a whole database of ours before it may take the place of another. */
-static int check_backup(const char *path, struct failure *failure)
-{
-    sqlite3 *db = NULL;
-    sqlite3_stmt *statement = NULL;
-    int64_t version = 0;
-    if (access(path, R_OK) != 0)
-        return failure_set(failure, EX_NOINPUT, "%s: %s", path, strerror(errno));
-    char uri[4200];
-    snprintf(uri, sizeof uri, "file:%s?immutable=1", path);
-    if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &statement, NULL) != SQLITE_OK ||
-        sqlite3_step(statement) != SQLITE_ROW ||
-        strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0)
-        failure_set(failure, EX_DATAERR, "%s is not a whole database: %s", path, sqlite3_errmsg(db));
-    sqlite3_finalize(statement);
-    if (failure->exit_code == 0 &&
-        sqlite_number(db, "PRAGMA user_version", &version, failure) == 0 &&
-        (version < 1 || version > SCHEMA_VERSION))
-        failure_set(failure, EX_DATAERR, "%s is not a paidan database of version 1 to %d", path,
-             SCHEMA_VERSION);
-    sqlite3_close(db);
-    return failure->exit_code == 0 ? 0 : -1;
-}
-
-int store_restore(const char *directory, const char *backup, char *kept, size_t kept_size,
-                  struct failure *failure)
-{
-    char path[4200];
-    char fresh[4200];
-    snprintf(path, sizeof path, "%s/%s", directory, STORE_FILE);
-    snprintf(fresh, sizeof fresh, "%s/restoring.db", directory);
-    kept[0] = '\0';
-    if (check_backup(backup, failure) != 0)
-        return -1;
-    int lock = lock_directory(directory, failure);
-    if (lock < 0)
-        return -1;
-    unlink(fresh);
-    int rc = copy_file(backup, fresh, failure);
-    if (rc == 0 && access(path, F_OK) == 0) {
-        /* Folds the log into the old database, so that what is kept is one whole file. */
-        sqlite3 *old = NULL;
-        rc = sqlite_open(path, NULL, true, &old, failure);
-        if (rc == 0)
-            rc = sqlite_run(old, "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE",
-                            failure);
-        sqlite3_close(old);
-        snprintf(kept, kept_size, "%s.before-restore-%lld", path, (long long)time(NULL));
-        if (rc == 0 && rename(path, kept) != 0)
-            rc = failure_set(failure, EX_IOERR, "%s: %s", kept, strerror(errno));
-    }
-    if (rc == 0 && rename(fresh, path) != 0)
-        rc = failure_set(failure, EX_IOERR, "%s: %s", path, strerror(errno));
-    if (rc == 0)
-        rc = sync_directory(directory, failure);
-    close(lock);
-    return rc;
-}
-
-int sqlite_backup(sqlite3 *db, const char *path, struct failure *failure)
-{
-    char fresh[4200];
-    sqlite3 *to = NULL;
-    snprintf(fresh, sizeof fresh, "%s.part", path);
-    if (access(path, F_OK) == 0)
-        return failure_set(failure, EX_CANTCREAT, "%s: it exists already", path);
-    unlink(fresh);
-    if (sqlite3_open_v2(fresh, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK) {
-        failure_set(failure, EX_CANTCREAT, "%s: %s", fresh, sqlite3_errmsg(to));
-        sqlite3_close(to);
-        return -1;
-    }
-    sqlite3_backup *backup = sqlite3_backup_init(to, "main", db, "main");
-    int rc = backup != NULL ? sqlite3_backup_step(backup, -1) : SQLITE_ERROR;
-    sqlite3_backup_finish(backup);
-    if (rc != SQLITE_DONE)
-        failure_set(failure, EX_IOERR, "backup: %s", sqlite3_errmsg(to));
-    else /* one file, with no log beside it */
-        sqlite_run(to, "PRAGMA journal_mode = DELETE", failure);
-    sqlite3_close(to);
-    chmod(fresh, 0600);
-    int fd = failure->exit_code == 0 ? open(fresh, O_RDONLY | O_CLOEXEC) : -1;
-    if (failure->exit_code == 0 && (fd < 0 || fsync(fd) != 0 || rename(fresh, path) != 0))
-        failure_set(failure, EX_IOERR, "%s: %s", path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    char directory[4200];
-    snprintf(directory, sizeof directory, "%s", path);
-    char *slash = strrchr(directory, '/');
-    snprintf(slash != NULL ? slash : directory, 3, "%s", slash == directory ? "/" : slash != NULL ? "" : ".");
-    if (failure->exit_code == 0)
-        return sync_directory(directory, failure);
-    unlink(fresh);
-    return -1;
 }

@@ -174,9 +174,15 @@ struct store_gauges {
     struct gauge commit_times; /* in microseconds */
 } store_gauges(struct store *store);
 
-/* Puts a backup in the place of the database of a data directory that no daemon holds. What was there
- * is kept beside it under a name that *kept tells. */
-int store_restore(const char *directory, const char *backup, char *kept, size_t kept_size,
+/* Whether the data directory is still where it was opened, with the database in it. */
+bool store_is_in_place(struct store *store);
+
+/* Puts a backup in the place of the database of a data directory that no daemon holds. What was there is
+ * not opened, and kept beside it under a name that *kept tells. The next start writes it into the log. */
+int store_restore(const struct store_options *options, const char *backup, char *kept, size_t kept_size,
                   struct failure *failure);
+/* Takes the database as it is though commits are missing from it. The same: the log will say so. *text
+ * tells what was given up. */
+int store_accept_loss(const struct store_options *options, char *text, size_t size, struct failure *failure);
 
 #endif

@@ -3,8 +3,17 @@
 #define PAIDAN_STORE_INSIDE_H
 
 #include <pthread.h>
+#include <sys/types.h>
 
+#include "durable.h"
 #include "sqlite.h"
+
+struct place_of_file {
+    bool is_known;
+    dev_t device;
+    ino_t inode;
+    uint64_t bytes;
+};
 
 struct store {
     struct store_options options;
@@ -15,7 +24,11 @@ struct store {
     struct guard guard; /* of the reader; of the opening before there is one */
     pthread_t writer_thread, reader_thread;
     bool has_writer, has_reader;
-    int log_pages; /* this and the next three: writer thread only */
+    enum given_up given_up; /* what the first commit will tell the log */
+    uint64_t lost;
+    struct durable *durable_record;
+    struct place_of_file database_place, log_place;
+    int log_pages; /* this, what is before and the next three: writer thread only */
     bool must_truncate; /* the log holds personal data that were erased */
     uint64_t signed_seq;
     int64_t signed_at;
@@ -29,5 +42,14 @@ struct store {
     struct query *asked_first, *asked_last, *answered_first, *answered_last;
     struct store_gauges gauges;
 };
+
+int store_sync_directory(const char *directory, struct failure *failure);
+/* Takes the lock that keeps a second daemon out; the descriptor or -1. */
+int store_lock_directory(const char *directory, struct failure *failure);
+
+/* restart.c: whether the database is what was acknowledged last. */
+int restart_check(struct store *store, const struct state_head *head, struct failure *failure);
+/* The newest event that anything but the database knows of. */
+uint64_t restart_newest(const char *heads, const struct vault *vault, const struct mark *mark);
 
 #endif

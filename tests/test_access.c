@@ -371,7 +371,7 @@ START_TEST(tampering_with_the_log_is_found)
     snprintf(db, sizeof db, "%s/data/paidan.db", d.directory);
     snprintf(copy, sizeof copy, "%s/copy.db", d.directory);
     snprintf(heads, sizeof heads, "%s/data/heads.log", d.directory);
-    ck_assert_int_eq(audit_verify(db, heads, NULL, &audit, &failure), 0);
+    ck_assert_int_eq(audit_verify(db, heads, NULL, NULL, &audit, &failure), 0);
     ck_assert_str_eq(audit.finding, "");
     ck_assert_uint_ge(audit.events, 6);
     ck_assert_uint_ge(audit.heads, 1);
@@ -379,7 +379,7 @@ START_TEST(tampering_with_the_log_is_found)
         snprintf(command, sizeof command, "cp %s %s", db, copy);
         ck_assert_int_eq(system(command), 0);
         run_sql(copy, deeds[i]);
-        int rc = audit_verify(copy, heads, NULL, &audit, &failure); /* -1: a row's digest says it already */
+        int rc = audit_verify(copy, heads, NULL, NULL, &audit, &failure); /* -1: a row's digest says it already */
         ck_assert_msg(rc != 0 || audit.finding[0] != '\0', "not found: %s", deeds[i]);
     }
     snprintf(command, sizeof command, "%s audit verify %s %s", program("paidan"), db, heads);

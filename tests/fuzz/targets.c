@@ -331,12 +331,10 @@ int fuzz_redis(const uint8_t *bytes, size_t len)
 int fuzz_heads(const uint8_t *bytes, size_t len)
 {
     char line[CHAIN_LINE_BYTES * 2];
-    struct chain chain;
-    int64_t at = 0;
-    uint8_t key[32];
+    struct signed_head head;
     size_t kept = len < sizeof line - 1 ? len : sizeof line - 1;
     memcpy(line, bytes, kept);
     line[kept] = '\0';
-    chain_parse(CHAIN_HEAD, line, &chain, &at, key);
+    chain_parse(line, &head);
     return 0;
 }

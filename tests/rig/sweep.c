@@ -52,8 +52,6 @@ static void backup(struct workload *w)
     turn_disconnect(w->service.turn, session);
     pack_fini(&p);
     unlink(path);
-    strcat(path, ".part");
-    unlink(path);
 }
 
 /* Places, accepts, completes, climbs; a restart with its migration check in the middle; a backup. It

@@ -64,7 +64,7 @@ static void check_chain(struct verdict *v)
 {
     struct audit audit;
     struct failure failure = {0};
-    int rc = audit_verify("paidan.db", NULL, NULL, &audit, &failure);
+    int rc = audit_verify("paidan.db", NULL, NULL, NULL, &audit, &failure);
     if (rc == 0 && audit.finding[0] == '\0')
         return;
     v->is_broken = true;

@@ -156,7 +156,7 @@ int store_load_skills(struct store *store, struct engine *engine, struct failure
 static void tell_given_up(const struct store *store, struct engine *engine)
 {
     char reason[WORD_BYTES_MAX + 1];
-    struct command c = {.op = OP_NOTE, .actor = "paidand", .reason = reason, .u.note = EVENT_RESTORED};
+    struct command c = {.op = OP_NOTE, .actor = "paidand", .reason = reason, .u.note = {.kind = EVENT_RESTORED}};
     if (store->given_up == GIVEN_UP_NOTHING)
         return;
     snprintf(reason, sizeof reason, "%s: %llu to %llu", store->given_up == GIVEN_UP_BY_HAND ? "loss" : "restore",

@@ -532,7 +532,6 @@ START_TEST(a_backup_is_made_and_restored)
     char after[20];
     daemon_number(&d, "org.put", ORG, "org");
     place(&d, "kept", ",\"mode\":\"auto\"");
-    daemon_digest(&d, before);
     snprintf(backup, sizeof backup, "%s/backup.db", d.directory);
     snprintf(data, sizeof data, "%s/data", d.directory);
     snprintf(json, sizeof json, "{\"path\":\"%s\"}", backup);
@@ -542,6 +541,13 @@ START_TEST(a_backup_is_made_and_restored)
     ck_assert_int_eq(daemon_run(options, said, sizeof said), EX_UNAVAILABLE); /* while it runs */
     ck_assert_int_eq(daemon_stop(&d), 0);
     ck_assert_int_eq(daemon_run(options, said, sizeof said), 0);
+    daemon_again(&d, NULL);
+    ck_assert_ptr_nonnull(daemon_call(&d, "order.get", "{\"order\":1}"));
+    ck_assert_str_eq(daemon_refused(&d, "order.get", "{\"order\":2}"), "not_found");
+    daemon_digest(&d, before);
+    const struct node *events = node_get(daemon_call(&d, "event.read", "{\"kind\":\"restored\"}"), "items");
+    ck_assert_uint_eq(events->count, 1); /* and the log says so */
+    ck_assert_int_eq(daemon_stop(&d), 0);
     daemon_again(&d, NULL);
     daemon_digest(&d, after);
     ck_assert_str_eq(before, after);

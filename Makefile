@@ -35,7 +35,7 @@ STORE := $(call objects,store)
 PROTO := $(filter-out $(MAINS),$(call objects,proto))
 
 .DEFAULT_GOAL := all
-.PHONY: all deps run demo test check asan tsan clang purity bench bench-peers coverage sim mutants fuzz afl scoreboard docs install deb format clean help
+.PHONY: all deps run demo test check asan tsan clang lint purity bench bench-peers coverage sim mutants fuzz afl scoreboard docs install deb format clean help
 
 all: deps ## build everything (installs missing packages first)
 	@$(MAKE) --no-print-directory programs
@@ -109,6 +109,10 @@ tsan: deps ## the whole suite under ThreadSanitizer
 
 clang: ## build everything with clang, warnings as errors
 	$(MAKE) programs testbin CC=clang BUILD=build-clang STRICT=1
+
+lint: ## clang's and gcc's static analysis and cppcheck over engine, store, proto (four minutes)
+	@sh tests/deps.sh clang cppcheck
+	@sh tests/lint.sh
 
 purity: programs ## prove the engine pure and the arrows one-way
 	@sh tests/purity.sh $(BUILD)

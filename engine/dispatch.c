@@ -101,6 +101,7 @@ static uint32_t ask_found(struct engine *e, struct order *o, const struct want *
                           uint8_t waived, const struct command *c, int64_t now)
 {
     struct candidate one;
+    /* cppcheck-suppress uninitvar ; match_find fills it */
     struct candidate *found = limit == 1 ? &one : must_alloc(limit, sizeof *found);
     uint32_t count = match_find(e, want, RANK_SCORE, limit, found);
     for (uint32_t i = 0; i < count; i++) {
@@ -203,6 +204,7 @@ static void ask_together(struct engine *e, const uint32_t *slots, uint32_t count
     if (planned_count < 2)
         return;
     struct plan plan = plan_make(e, planned, planned_count, now, PLAN_TOGETHER);
+    must(plan.count == planned_count);
     offer_plan(e, planned, &plan, MODE_AUTO, c, now);
     plan_fini(&plan);
 }
@@ -270,6 +272,7 @@ struct refusal dispatch_batch(struct engine *e, const struct command *c, int64_t
     collect_ready(e, region, slots, &count, &outcome->waiting);
     sort_slots(e, slots, count, spare);
     struct plan plan = plan_make(e, slots, count, now, PLAN_BOUNDED);
+    must(plan.count == count);
     outcome->first = e->assignment_count;
     for (uint32_t i = 0; i < count; i++)
         if (plan.picks[i].org != 0)

@@ -263,6 +263,7 @@ static uint32_t enter_cells(const struct index *index, const struct index_query 
     uint32_t found = 0;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count; i++) {
+        /* cppcheck-suppress uninitvar ; those before count are filled by the caller */
         visits[found] = visits[i];
         visits[found].cell = cell_at(index, visit_key(&visits[i]));
         if (visits[found].cell != NULL)

@@ -196,6 +196,7 @@ static void directory_split(struct lists *lists, struct directory *d, uint32_t a
     bool is_tall = b->lat_high - b->lat_low > b->lon_high - b->lon_low;
     for (uint32_t i = 0; i < count; i++)
         entries[i] = leaf_get(leaf, i);
+    /* cppcheck-suppress uninitvar ; a leaf that is split is full */
     qsort(entries, count, sizeof *entries, is_tall ? by_lat : by_lon);
     leaf->count = 0;
     for (uint32_t i = 0; i < count / 2; i++)

@@ -250,6 +250,7 @@ static void order_due(struct engine *e, const struct command *c, int64_t now, st
 void timer_fire(struct engine *e, const struct command *c, int64_t now)
 {
     const struct heap_entry *top = heap_top(&e->timers);
+    must(top != NULL);
     uint64_t key = top->key;
     if ((key & TIMER_SERIES) != 0)
         series_fire(e, c, now, pool_at(&e->series, map_get(&e->series_ids, key & ~TIMER_SERIES)));

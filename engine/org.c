@@ -17,6 +17,7 @@ static uint32_t summary_of(const struct org *org)
     for (int day = 0; day < 7; day++) {
         uint64_t bits = week_day(&org->week, day);
         for (int part = 0; part < 4; part++) {
+            /* cppcheck-suppress shiftNegative ; the parts of a day come one after the other */
             uint64_t mask = ((UINT64_C(1) << (summary_parts[part + 1] - summary_parts[part])) - 1)
                             << summary_parts[part];
             summary |= (uint32_t)((bits & mask) != 0) << (day * 4 + part);

@@ -201,7 +201,7 @@ static struct rivalry rivalry_of(const struct planning *p, const struct edge *ed
     const struct want *any = &p->wants[edges[0].row];
     int64_t shared_first = edges[0].first;
     int64_t shared_last = edges[0].last;
-    int64_t last = edges[0].last;
+    int64_t last = shared_last;
     uint32_t fewest = UINT32_MAX;
     uint32_t most = 0;
     bool is_flexible = false;
@@ -214,6 +214,7 @@ static struct rivalry rivalry_of(const struct planning *p, const struct edge *ed
         most = edges[i].people > most ? edges[i].people : most;
         is_flexible |= edges[i].is_flexible;
     }
+    must(fewest != 0 && most != 0); /* nobody is ordered to come as none */
     for (int64_t h = edges[0].first; h <= last; h++) {
         uint32_t people = match_free(p->e, any, org, h);
         g.copies_low = people / most < g.copies_low ? people / most : g.copies_low;

@@ -139,6 +139,7 @@ static const char *text_of(const struct row *row, const char *name, char text[20
     text[0] = '\0';
     if (f == NULL)
         return text;
+    must(f->text != NULL || f->node != NULL);
     if (f->text != NULL)
         snprintf(text, 200, "%s", f->text);
     else if (f->node->kind == NODE_TEXT)

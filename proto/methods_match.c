@@ -109,7 +109,7 @@ static bool run_find(struct call *call, struct pack *out)
 
 static bool run_explain(struct call *call, struct pack *out)
 {
-    struct want want;
+    struct want want = {.is_remote = false};
     struct candidate c;
     struct finding f = {.order = (uint64_t)call->args.number[P_ORDER]};
     if (!want_of(call, &f, &want))

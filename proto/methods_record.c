@@ -54,10 +54,10 @@ static void pack_held(struct call *call, struct pack *out)
 {
     uint32_t limit = (uint32_t)arg_number(&call->args, P_LIMIT, 100);
     uint64_t after = (uint64_t)arg_number(&call->args, P_AFTER, 0);
-    const struct record_row **rows = NULL;
+    uint32_t room = 64;
+    const struct record_row **rows = must_alloc(room, sizeof *rows);
     uint32_t slot = SLOT_NONE;
     uint32_t count = 0;
-    uint32_t room = 0;
     uint64_t waiting = 0;
     for (const struct record_row *r; (r = engine_next_held(call->engine, &slot)) != NULL;) {
         bool is_listed = is_wanted(call, r);
@@ -65,11 +65,10 @@ static void pack_held(struct call *call, struct pack *out)
         if (!is_listed || r->id <= after)
             continue;
         if (count == room)
-            rows = must_realloc(rows, room = room * 2 + 64, sizeof *rows);
+            rows = must_realloc(rows, room *= 2, sizeof *rows);
         rows[count++] = r;
     }
-    if (count != 0)
-        qsort(rows, count, sizeof *rows, by_id);
+    qsort(rows, count, sizeof *rows, by_id);
     pack_map(out);
     pack_key(out, "items");
     pack_list(out);

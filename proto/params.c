@@ -438,6 +438,7 @@ static bool decode_one(struct decoder *d)
         [KIND_LEVEL] = &words_level,
     };
     int skill = 0;
+    must(d->info->kind < KIND_COUNT);
     switch (d->info->kind) {
     case KIND_ID: case KIND_INT: case KIND_TIME:
         return decode_number(d);

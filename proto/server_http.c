@@ -255,8 +255,10 @@ void http_close(struct server *s)
     struct http *h = s->http;
     if (h == NULL)
         return;
-    while (h->connections != NULL)
-        drop(h->connections);
+    for (struct http_connection *c = h->connections, *next = NULL; c != NULL; c = next) {
+        next = c->next;
+        drop(c);
+    }
     gateway_free_done(h);
     must(h->calls == NULL);
     pool_fini(&h->call_table);

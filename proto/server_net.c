@@ -436,8 +436,10 @@ void net_stop_listening(struct server *s)
 
 void net_close_all(struct server *s)
 {
-    while (s->connections != NULL)
-        close_connection(s->connections);
+    for (struct connection *c = s->connections, *next = NULL; c != NULL; c = next) {
+        next = c->next;
+        close_connection(c);
+    }
     pool_fini(&s->table);
     map_fini(&s->by_number);
 }

@@ -41,6 +41,10 @@ static char *read_file(const char *path, size_t *len, struct failure *failure)
     return bytes;
 }
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak" /* it takes the -1 of iconv_open for memory */
+#endif
 /* Bytes that are no UTF-8 are taken as GB 18030. Answers the text to use and frees the other. */
 static char *to_utf8(char *bytes, size_t *len, const char *path, struct failure *failure)
 {
@@ -70,6 +74,9 @@ static char *to_utf8(char *bytes, size_t *len, const char *path, struct failure 
     free(bytes);
     return text;
 }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 struct reading {
     const struct table_format *format;

@@ -50,6 +50,7 @@ static void add_served(struct query *q, const struct served_row *row, uint32_t *
     }
     if (q->served_count == *room)
         q->served = must_realloc(q->served, *room = *room != 0 ? *room * 2 : 16, sizeof *q->served);
+    must(q->served != NULL);
     q->served[q->served_count++] = *row;
 }
 

@@ -54,6 +54,10 @@ cp "$build/tests/forget.so" "$work/tests/" 2>/dev/null
 gate 1 "powercut.py and a daemon that never starts" $python tests/powercut.py "$work" 1 paidan
 gate 1 "faults.py and a daemon that never starts" $python tests/faults.py "$work" 1 kill_9
 gate 2 "mutants.sh and an unknown mutant" sh tests/mutants.sh "$build" 1 no_such_mutant
+if command -v clang >/dev/null && command -v cppcheck >/dev/null; then
+    printf 'int planted(int *p);\nint planted(int *p)\n{\n    if (p == 0)\n        return *p;\n    return 0;\n}\n' >"$work/planted.c"
+    gate 1 "lint.sh and a null pointer" sh tests/lint.sh "$work/planted.c"
+fi
 gate 0 "counts, latencies, refusals" $python - <<'PLANTED'
 import sys
 sys.argv = ["faults.py", "build"]

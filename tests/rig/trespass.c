@@ -14,6 +14,7 @@
 #define ORDERS_MAX 4096
 #define EVENTS_MAX 65536
 #define CONNECTION 7
+#define OPERATOR 8
 
 struct trespass {
     struct service service;
@@ -37,6 +38,8 @@ struct trespass {
     char token[TOKEN_TEXT_BYTES];
     struct token_row row;
     uint64_t asked_order, asked_volunteer;
+    uint64_t fresh_org; /* the caller's own, of the operator's making; 0: the caller is of another */
+    uint64_t operator_got; /* the number that the operator was answered; 0: a refusal */
     bool is_mistaken; /* nothing that it asks from now on may be answered */
     bool is_over; /* the caller's token has ended: nothing more may come */
     const struct method *method;
@@ -88,7 +91,7 @@ static bool is_theirs(const struct trespass *t, uint64_t order)
         return is_within(t, t->region_of[order]) || (is_past && is_within(t, t->region_before[order]));
     if (!t->is_notified && strcmp(t->method->name, "contact.get") == 0)
         return has_accepted(t, order);
-    return (t->offered[order] >> (t->who.org - 1) & 1) != 0;
+    return t->who.org <= CROWD_ORGS && (t->offered[order] >> (t->who.org - 1) & 1) != 0;
 }
 
 static void leak(struct trespass *t, const char *what, uint64_t order)
@@ -209,6 +212,14 @@ static void search(struct trespass *t, const struct node *n)
 static void take_answer(void *context, uint64_t connection, const uint8_t *bytes, size_t len)
 {
     struct trespass *t = context;
+    if (connection == OPERATOR) {
+        uint8_t *copy = arena_take(&t->arena, len);
+        memcpy(copy, bytes, len);
+        const struct node *n = codec_decode(&t->arena, copy, len);
+        const struct node *org = n != NULL && n->count == 4 ? node_get(&n->u.items[3], "org") : NULL;
+        t->operator_got = org != NULL ? (uint64_t)org->u.number : 0;
+        return;
+    }
     if (connection != CONNECTION) {
         crowd_receive(&t->crowd, connection, bytes, len);
         return;
@@ -283,12 +294,41 @@ static void take_commit(void *context, const struct batch *batch)
     take_others(t, batch);
     for (uint32_t i = 0; i < batch->offer_count; i++) {
         const struct offer *f = &batch->offers[i];
-        if (f->order_id < ORDERS_MAX)
+        if (f->order_id < ORDERS_MAX && f->org <= CROWD_ORGS)
             t->offered[f->order_id] |= (uint8_t)(1u << (f->org - 1));
         if (f->id < ORDERS_MAX)
             t->offers[f->id] = *f;
         t->offer_count = f->id > t->offer_count ? f->id : t->offer_count;
     }
+}
+
+/* Registers an organisation, far from everybody, or removes one; the number that came back, 0: refused. */
+static uint64_t operate(struct trespass *t, const char *method, uint64_t org)
+{
+    struct identity operator = identity_trusted("uid:0");
+    struct session *session = turn_connect(t->service.turn, OPERATOR, &operator);
+    bool is_put = strcmp(method, "org.put") == 0;
+    struct pack p = {.bytes = NULL};
+    pack_fixed_list(&p, 4);
+    pack_int(&p, 0);
+    pack_int(&p, 1);
+    pack_text(&p, method);
+    pack_fixed_list(&p, 1);
+    pack_map(&p);
+    if (org != 0)
+        pack_key_uint(&p, is_put ? "id" : "org", org);
+    if (is_put) {
+        pack_key_real(&p, "lat", 1.0);
+        pack_key_real(&p, "lon", 1.0);
+        pack_key_text(&p, "skills", "legal_aid");
+    }
+    pack_close(&p);
+    t->operator_got = 0;
+    must(turn_request(t->service.turn, session, p.bytes, p.len));
+    service_settle(&t->service);
+    pack_fini(&p);
+    turn_disconnect(t->service.turn, session);
+    return t->operator_got;
 }
 
 static void any_identity(struct trespass *t)
@@ -297,13 +337,16 @@ static void any_identity(struct trespass *t)
     static const unsigned roles[] = {ROLE_PLATFORM, ROLE_DISPATCHER, ROLE_SUPERVISOR, ROLE_AUDITOR, ROLE_ORG,
                                      ROLE_DISPATCHER | ROLE_AUDITOR, 0};
     t->who = (struct identity){.roles = roles[draw(t, ARRAY_LEN(roles))]};
+    t->fresh_org = 0;
     if (draw(t, 16) == 0) {
         snprintf(t->who.principal, sizeof t->who.principal, "tcp"); /* roles that hold for nothing */
         return;
     }
     if ((t->who.roles & ROLE_ORG) != 0)
+        t->who.org = t->fresh_org = draw(t, 8) == 0 ? operate(t, "org.put", 0) : 0;
+    if ((t->who.roles & ROLE_ORG) != 0 && t->who.org == 0)
         t->who.org = 1 + draw(t, CROWD_ORGS);
-    else
+    else if ((t->who.roles & ROLE_ORG) == 0)
         t->who.scope = SCOPE_REGION, t->who.region = regions[draw(t, ARRAY_LEN(regions))];
     t->row = (struct token_row){.roles = t->who.roles, .region = t->who.region, .org = t->who.org};
     snprintf(t->row.id, sizeof t->row.id, "t%llu", (unsigned long long)t->result.cases);
@@ -343,6 +386,13 @@ static void end_token(struct trespass *t, struct session *session)
     char secret[TOKEN_TEXT_BYTES];
     if (!t->who.has_secret || draw(t, 8) != 0)
         return;
+    if (t->fresh_org != 0) { /* its organisation is removed, and nobody gets its number */
+        bool is_removed = operate(t, "org.remove", t->fresh_org) == t->fresh_org;
+        if (!is_removed || operate(t, "org.put", t->fresh_org) != 0)
+            leak(t, "was not removed, or its number given again: organisation", t->fresh_org);
+        t->is_mistaken = true;
+        return;
+    }
     switch (draw(t, 3)) {
     case 0: /* what was asked goes on as who asked; nothing new may be */
         turn_identify(t->service.turn, session, wrong, sizeof wrong - 1);
@@ -394,6 +444,8 @@ static void pack_value(struct trespass *t, struct pack *p, enum param which)
         pack_text(p, "macao");
     else if (which == P_OFFER)
         pack_uint(p, any_number(t, t->offer_count));
+    else if (which == P_ORG && strcmp(t->method->name, "org.remove") == 0)
+        pack_uint(p, CROWD_ORGS + 1 + draw(t, 50)); /* the crowd's stay: their numbers would be gone */
     else if (which == P_ORG || which == P_ID)
         pack_uint(p, 1 + draw(t, CROWD_ORGS));
     else if (which == P_REGION)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "store/store.h"
+#include "visible.h"
 
 enum verdict { GOOD, WARN, BAD };
 
@@ -23,13 +24,15 @@ __attribute__((format(printf, 4, 5))) static void find(struct doctor *d, enum ve
                                                         const char *format, ...)
 {
     static const char *const words[] = {"good 正常", "warn 注意", "bad  故障"};
+    char text[SETTING_TEXT_BYTES + 1000];
+    char said[2 * sizeof text];
     va_list arguments;
     d->is_bad |= verdict == BAD;
-    printf("%s  %-10s ", words[verdict], what);
     va_start(arguments, format);
-    vprintf(format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    putchar('\n');
+    text_visible(text, strlen(text), said, sizeof said);
+    printf("%s  %-10s %s\n", words[verdict], what, said);
 }
 
 static void look_at_data(struct doctor *d)

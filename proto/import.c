@@ -10,6 +10,7 @@
 #include "json.h"
 #include "table.h"
 #include "texts.h"
+#include "visible.h"
 
 #define UNDER_WAY_MAX 512
 #define ERRORS_SHOWN 20
@@ -64,9 +65,11 @@ struct import {
 
 static void report(struct import *im, int line, enum refusal_code code, const char *message, int len)
 {
+    char said[1000];
     im->refused++;
+    text_visible(message, (size_t)len, said, sizeof said);
     if (im->shown++ < ERRORS_SHOWN)
-        fprintf(stderr, "%s:%d: %s: %.*s（%s）\n", im->options->path, line, word_name(&words_refusal, (int)code), len, message,
+        fprintf(stderr, "%s:%d: %s: %s（%s）\n", im->options->path, line, word_name(&words_refusal, (int)code), said,
                 word_zh(&words_refusal, (int)code));
     else if (im->shown == ERRORS_SHOWN + 1)
         fputs("… more lines are refused 更多行有误\n", stderr);

@@ -5,8 +5,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "visible.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = STDERR_FILENO;
@@ -39,6 +42,7 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
     static const char *const names[] = {"error", "warn", "info", "debug"};
     static const int journal[] = {3, 4, 6, 7}; /* sd-daemon's prefixes */
     char line[1024];
+    char said[1024];
     char time_text[32];
     struct timespec now;
     struct tm tm;
@@ -54,11 +58,9 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
         at += snprintf(line + at, sizeof line - (size_t)at, "time=%s.%03ldZ level=%s event=%s ",
                        time_text, now.tv_nsec / 1000000, names[level], event);
         va_start(arguments, format);
-        int more = vsnprintf(line + at, sizeof line - (size_t)at - 1, format, arguments);
+        vsnprintf(said, sizeof said, format, arguments);
         va_end(arguments);
-        at += more > 0 ? more : 0;
-        if ((size_t)at > sizeof line - 2)
-            at = (int)sizeof line - 2;
+        at += (int)text_visible(said, strlen(said), line + at, sizeof line - (size_t)at - 1);
         line[at++] = '\n';
         ssize_t written = write(log_fd, line, (size_t)at);
         (void)written; /* a log that cannot be written has nowhere to say so */

@@ -8,6 +8,7 @@
 
 #include "engine/words.h"
 #include "texts.h"
+#include "visible.h"
 
 #define COLUMNS_MAX 16
 #define CELL_BYTES 120
@@ -53,7 +54,7 @@ static void cell_text(const char *column, const struct node *n, char cell[CELL_B
     } else if (n->kind == NODE_BOOL) {
         snprintf(cell, CELL_BYTES, "%s", n->u.truth ? "yes" : "no");
     } else if (n->kind == NODE_TEXT) {
-        snprintf(cell, CELL_BYTES, "%.*s", n->count < 80 ? (int)n->count : 80, n->u.text);
+        text_visible(n->u.text, n->count, cell, 81);
         const char *label = label_of(column, cell);
         size_t len = strlen(cell);
         if (label != NULL)
@@ -148,7 +149,7 @@ static void show_members(FILE *out, const struct node *map, int indent)
         char key[40];
         char cell[CELL_BYTES];
         const struct node *value = &map->u.pairs[i].value;
-        snprintf(key, sizeof key, "%.*s", (int)map->u.pairs[i].key.count, map->u.pairs[i].key.u.text);
+        text_visible(map->u.pairs[i].key.u.text, map->u.pairs[i].key.count, key, sizeof key);
         bool is_table = value->kind == NODE_LIST && value->count != 0 && value->u.items[0].kind == NODE_MAP;
         if (value->kind == NODE_MAP) {
             fprintf(out, "%*s%s:\n", indent, "", key);
@@ -215,13 +216,18 @@ void show_error(FILE *out, const struct node *error)
     const struct node *misfit = node_get(error, "misfit");
     char text[CELL_BYTES] = "";
     char times[64];
+    char name[64] = "";
+    char said[1000] = "";
+    if (code != NULL)
+        text_visible(code->u.text, code->count, name, sizeof name);
+    if (message != NULL)
+        text_visible(message->u.text, message->count, said, sizeof said);
     if (misfit != NULL)
         cell_text("misfit", misfit, text);
     int known = code != NULL ? word_find(&words_refusal, code->u.text, code->count) : -1;
     if (code != NULL && message != NULL)
-        fprintf(out, "%.*s%s%s: %.*s%s%s%s\n", (int)code->count, code->u.text, known >= 0 ? " " : "",
-                known >= 0 ? words_refusal.words[known].zh : "", (int)message->count,
-                message->u.text, text[0] != '\0' ? " -- " : "", text, range_of(error, times));
+        fprintf(out, "%s%s%s: %s%s%s%s\n", name, known >= 0 ? " " : "",
+                known >= 0 ? words_refusal.words[known].zh : "", said, text[0] != '\0' ? " -- " : "", text, range_of(error, times));
     else
         fputs("the answer was an error of a form that is not ours\n", out);
 }

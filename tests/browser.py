@@ -2,7 +2,7 @@
 """The console in a real Chromium, against a real daemon: a dispatcher, an organisation and a supervisor carry
 orders through three windows; then five thousand orders wait.
 
-usage: browser.py BUILD life|queue [PICTURES]; prints one line, and exit code 1 with what was on the page when
+usage: browser.py BUILD life|queue|hostile [PICTURES]; prints one line, and exit code 1 with what was on the page when
 something did not hold. Pictures of the pages go to PICTURES (BUILD/pictures)."""
 import os, re, shutil, subprocess, sys, tempfile, time
 
@@ -304,11 +304,55 @@ def queue(d, browser):
     return "orders=5001 shown_after_s=%.1f rows_in_the_page=%d" % (took, rows)
 
 
+HOSTILE = ('<img src=x onerror="document.title=1">', '<meta http-equiv=refresh content="0;url=/healthz">',
+           '"><script>document.title=1</script>', "javascript:document.title=1")
+
+
+def is_unharmed(person, page):
+    """No name became an element, ran, or sent the page away."""
+    person.here()
+    browser = person.browser
+    assert browser.current_url.startswith(page) and "healthz" not in browser.current_url, browser.current_url
+    assert browser.title != "1", "%s: a name ran" % person.name
+    for selector in ("body meta", "img[src=x]", "[onerror]", "body script:not([src])", "a[href^='javascript:']", "main img:not([class^=leaflet])"):
+        found = browser.find_elements(By.CSS_SELECTOR, selector)
+        assert not found, "%s: %s: %s" % (person.name, selector, found[0].get_attribute("outerHTML"))
+
+
+def hostile(d, browser):
+    for i, name in enumerate(HOSTILE):
+        d.call("org.put", id=7 + i, name=name, region=VILLAGE, lat=23.0870 + i / 1000, lon=114.4150, skills=["legal_aid"], capacity=5, reach_m=8000)
+    orders = [d.call("order.place", ref="h%d" % i, region=VILLAGE, category="legal_aid", lat=23.0871, lon=114.4151, external_id=name[:40],
+                     contact=dict(name=name, phone=name[:20], address=name), note=name)["order"] for i, name in enumerate(HOSTILE)]
+    tokens = {who: d.call("token.add", token_id=who, **params)["token"] for who, params in
+              (("desk", dict(roles="dispatcher", region=441302)), ("team", dict(roles="org", org=7)), ("board", dict(roles="supervisor", region=441302)))}
+    desk = Person(browser, d.page, tokens["desk"], "hostile-desk")
+    desk.wait(".row")
+    # every name on the map is shown at once, as if each were pointed at
+    browser.execute_script("""const bind = L.Layer.prototype.bindTooltip;
+        L.Layer.prototype.bindTooltip = function (content, options) { return bind.call(this, content, { ...options, permanent: true }); };""")
+    desk.press(".row")
+    desk.wait(".leaflet-tooltip", "refresh")
+    is_unharmed(desk, d.page)
+    d.call("order.dispatch", order=orders[0], orgs=[7])
+    team = Person(browser, d.page, tokens["team"], "hostile-team")
+    team.wait("main")
+    d.call("offer.accept", offer=d.call("offer.list", org=7)["items"][0]["offer"])
+    board = Person(browser, d.page, tokens["board"], "hostile-board")
+    board.wait("main")
+    time.sleep(1) # whatever would run has run
+    for person in (desk, team, board):
+        is_unharmed(person, d.page)
+    complained = complaints(browser)
+    assert complained == [], complained
+    return "names=%d windows=3" % len(HOSTILE)
+
+
 def main():
     d = Daemon()
     browser = open_browser()
     try:
-        print("browser %s held: %s" % (WHAT, {"life": life, "queue": queue}[WHAT](d, browser)))
+        print("browser %s held: %s" % (WHAT, {"life": life, "queue": queue, "hostile": hostile}[WHAT](d, browser)))
         code = 0
     except AssertionError as why:
         print("browser %s DID NOT HOLD: %s" % (WHAT, why))

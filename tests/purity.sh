@@ -29,6 +29,10 @@ grep -lE "#include <openssl/" engine/*.[ch] store/*.[ch] proto/*.[ch] bench/*.[c
 grep -lE '#include <event2/' engine/*.[ch] store/*.[ch] proto/*.[ch] bench/*.[ch] | grep -v '^proto/server' && say "libevent outside the server"
 grep -nE '\b(float|double)\b' engine/*.[ch] | grep -v '/\*' && say "floating point in the engine"
 
+# The console makes nodes of text; what would take text as HTML or as a script is not used at all.
+sinks='innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment|DOMParser|srcdoc|document\.write|\beval\(|new Function|\bFunction\(|setTimeout\([^(]*[`"'"'"']|bindPopup|setContent|setTooltipContent|divIcon|javascript:|bindTooltip\(([^s]|s[^a])|location *=|location\.(href|assign|replace)|window\.open|\bhref:'
+grep -nE "$sinks" ${CONSOLE:-proto/console}/*.js && say "the console takes text as HTML or as an address"
+
 # Every test file stands in suites.def; no function is over 70 lines, no file over 800.
 for file in tests/test_*.c; do
     name=$(basename "$file" .c); grep -q "SUITE(${name#test_})" tests/suites.def || say "$file is in no suite"

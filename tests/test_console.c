@@ -5,9 +5,9 @@
 #include "daemon.h"
 #include "proto/console.h"
 
-START_TEST(three_windows_carry_orders_and_five_thousand_wait)
+START_TEST(the_console_holds)
 {
-    static const char *const parts[] = {"life", "queue"};
+    static const char *const parts[] = {"life", "queue", "hostile"};
     char command[300];
     const char *build = getenv("BUILD") != NULL ? getenv("BUILD") : "build";
     snprintf(command, sizeof command, "/usr/bin/python3 tests/browser.py %s %s", build, parts[_i]);
@@ -35,6 +35,31 @@ START_TEST(every_import_is_bundled)
 }
 END_TEST
 
+/* The guard against markup in text, with the bug planted in each of its forms. */
+START_TEST(a_sink_of_html_is_caught)
+{
+    static const char *const sinks[] = {"node.innerHTML = name", "node.outerHTML = name", "node.insertAdjacentHTML('beforeend', name)",
+        "document.write(name)", "marker.bindTooltip(`${name}`)", "marker.bindPopup(name)", "eval(name)", "new Function(name)",
+        "location.href = name", "make('a', { href: name })", "tooltip.setContent(name)", "location = name"};
+    const char *build = getenv("BUILD") != NULL ? getenv("BUILD") : "build";
+    char directory[] = "/tmp/paidan-sinks.XXXXXX";
+    char command[400];
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    snprintf(command, sizeof command, "cp proto/console/*.js %s && CONSOLE=%s sh tests/purity.sh %s >/dev/null", directory, directory, build);
+    ck_assert_int_eq(system(command), 0);
+    for (size_t i = 0; i < ARRAY_LEN(sinks); i++) {
+        snprintf(command, sizeof command, "%s/planted.js", directory);
+        FILE *file = fopen(command, "we");
+        fprintf(file, "export const planted = (node, marker, name) => %s;\n", sinks[i]);
+        fclose(file);
+        snprintf(command, sizeof command, "CONSOLE=%s sh tests/purity.sh %s 2>&1 | grep -q 'takes text as HTML'", directory, build);
+        ck_assert_msg(system(command) == 0, "%s", sinks[i]);
+    }
+    snprintf(command, sizeof command, "rm -r %s", directory);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 Suite *suite_console(void);
 Suite *suite_console(void)
 {
@@ -42,7 +67,8 @@ Suite *suite_console(void)
     TCase *t = tcase_create("console");
     tcase_set_timeout(t, 300);
     tcase_add_test(t, every_import_is_bundled);
-    tcase_add_loop_test(t, three_windows_carry_orders_and_five_thousand_wait, 0, 2);
+    tcase_add_test(t, a_sink_of_html_is_caught);
+    tcase_add_loop_test(t, the_console_holds, 0, 3);
     suite_add_tcase(s, t);
     return s;
 }

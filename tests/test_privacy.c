@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "daemon.h"
+#include "proto/visible.h"
 
 #define TOWN "441302001001"
 #define HOME_LAT 230861234
@@ -386,6 +387,34 @@ START_TEST(looks_are_seen_in_their_region)
 }
 END_TEST
 
+/* No name moves what a terminal shows, nor makes two lines of one. */
+START_TEST(what_is_not_seen_is_written_out)
+{
+    static const struct {
+        const char *from, *to;
+    } texts[] = {{"桥东 team", "桥东 team"}, {"a\nb", "a\\u000ab"}, {"a\x1b[31m", "a\\u001b[31m"}, {"\x7f", "\\u007f"},
+                 {"\xc2\x9b" "2J", "\\u009b2J"}, {"\xe2\x80\xaegpj", "\\u202egpj"}, {"\xe2\x81\xa6x", "\\u2066x"},
+                 {"\xe2\x80\x8f", "\\u200f"}, {"\xd8\x9c", "\\u061c"}, {"\xff\xc0\x80", "\\xff\\xc0\\x80"}, {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"}};
+    char to[200];
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        ck_assert_uint_eq(text_visible(texts[i].from, strlen(texts[i].from), to, sizeof to), strlen(texts[i].to));
+        ck_assert_str_eq(to, texts[i].to);
+    }
+    ck_assert_uint_eq(text_visible("桥东", 6, to, 6), 3); /* cut between characters */
+    char said[20000];
+    struct daemon d = daemon_start(NULL);
+    call(&d, "org.put", "{\"id\":7,\"name\":\"x\\u202e\\u009b2J\\u2066y\",\"region\":" TOWN ",\"lat\":23.08,\"lon\":114.41,\"skills\":[\"legal_aid\"]}");
+    static const char *const commands[] = {"orgs", "org show 7", "call org.get '{\"id\":\"a\\u001b[2J\\u202e\"}'", "doctor"};
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        daemon_cli(&d, commands[i], said, sizeof said);
+        ck_assert_msg(strstr(said, "\x1b[2J") == NULL && strstr(said, "\xe2\x80\xae") == NULL && strstr(said, "\xc2\x9b") == NULL &&
+                      strstr(said, "\xe2\x81\xa6") == NULL, "%s: %s", commands[i], said);
+        ck_assert_msg(i >= 2 || strstr(said, "x\\u202e\\u009b2J\\u2066y") != NULL, "%s: %s", commands[i], said);
+    }
+    daemon_end(&d);
+}
+END_TEST
+
 Suite *suite_privacy(void);
 Suite *suite_privacy(void)
 {
@@ -398,6 +427,7 @@ Suite *suite_privacy(void)
     tcase_add_test(tc, a_reader_delays_the_cutting_of_the_log_and_no_more);
     tcase_add_test(tc, ended_orders_are_forgotten_by_those_of_their_region);
     tcase_add_test(tc, erasing_one_of_a_series_and_all_of_it);
+    tcase_add_test(tc, what_is_not_seen_is_written_out);
     tcase_add_test(tc, looks_are_seen_in_their_region);
     suite_add_tcase(suite, tc);
     return suite;

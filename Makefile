@@ -97,17 +97,18 @@ test: all ## build and run every test
 
 check: programs testbin
 	@$(MAKE) --no-print-directory purity
-	BUILD=$(BUILD) $(BUILD)/tests/run
+	@sh tests/check.sh $(BUILD) $(JOBS)
 
 asan: deps ## the whole suite under AddressSanitizer and UBSan, each match held against a full scan
 	@sh tests/deps.sh $(BROWSER_PACKAGES)
-	$(MAKE) check BUILD=build-asan SANITIZE=address,undefined
+	@$(MAKE) --no-print-directory check BUILD=build-asan SANITIZE=address,undefined
 
 tsan: deps ## the whole suite under ThreadSanitizer
 	@sh tests/deps.sh $(BROWSER_PACKAGES)
 	$(MAKE) check BUILD=build-tsan SANITIZE=thread
 
 clang: ## build everything with clang, warnings as errors
+	@sh tests/deps.sh clang
 	$(MAKE) programs testbin CC=clang BUILD=build-clang STRICT=1
 
 lint: ## clang's and gcc's static analysis and cppcheck over engine, store, proto (four minutes)

@@ -118,7 +118,7 @@ static void copy_member(const struct node *map, const char *key, char *to, size_
 
 void intake_answer(struct intake *in, const uint8_t *bytes, size_t len)
 {
-    struct arena arena = {NULL};
+    struct arena arena = {.blocks = NULL};
     const struct node *n = codec_decode(&arena, bytes, len);
     must(n != NULL && n->kind == NODE_LIST && n->count == 4);
     struct live_entry *e = entry_at(in, (uint32_t)n->u.items[1].u.number);

@@ -80,7 +80,7 @@ static uint64_t number_of(const struct node *n, const char *key)
 }
 
 /* As the operator, who may do all; the number under `key` of the answer. */
-static uint64_t make(const char *method, const char *key, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static uint64_t make(const char *method, const char *key, const char *format, ...)
 {
     char json[400];
     va_list args;
@@ -359,7 +359,7 @@ static void enter(unsigned role, uint64_t region)
 }
 
 /* The caller's answer; its error when `is_refused`. */
-static const struct node *get(bool is_refused, const char *method, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static const struct node *get(bool is_refused, const char *method, const char *format, ...)
 {
     char json[300];
     va_list args;

@@ -54,7 +54,7 @@ END_TEST
 START_TEST(random_bytes_never_hurt)
 {
     struct random r = {.state = (uint64_t)_i};
-    struct arena arena = {NULL};
+    struct arena arena = {.blocks = NULL};
     for (int i = 0; i < 50000; i++) {
         uint8_t bytes[64];
         struct frame_scan s = {.at = 0};

@@ -34,21 +34,38 @@ uint64_t restart_newest(const char *path, const struct vault *vault, const struc
     return newest;
 }
 
-/* From the newest signed head, else from the base, the log leads to its end, past the record's head. */
+#define EVENTS_LOOKED_AT 20000 /* at least so many of the newest; the rest is an auditor's */
+
+/* The signed head that the start goes on from: the newest that so many events follow. */
+static const struct chain *go_on_from(const struct heads *heads, const struct state_head *head)
+{
+    for (size_t i = heads->count; i-- > 0;) {
+        const struct chain *chain = &heads->items[i].chain;
+        if (chain->seq >= head->base.seq && chain->seq + EVENTS_LOOKED_AT <= head->head.seq)
+            return chain;
+        if (heads->items[i].mark == CHAIN_RESTORED)
+            break; /* what was signed before it may be given up */
+    }
+    return &head->base;
+}
+
+/* From there the log leads to its end, past the newest signed head and the record's. */
 static int check_log(struct store *s, const struct state_head *head, const struct mark *mark, struct heads *heads,
                      struct failure *failure)
 {
     struct audit audit = {.events = 0};
-    struct chain chain = head->base;
+    struct chain chain = *go_on_from(heads, head);
     const struct chain *newest = heads->count != 0 ? &heads->items[heads->count - 1].chain : NULL;
     if (newest != NULL && newest->seq > head->head.seq && s->given_up == GIVEN_UP_NOTHING)
         return failure_set(failure, EX_DATAERR, "the database ends with event %llu, and the head of event %llu was signed: " WHAT_TO_DO,
                            (unsigned long long)head->head.seq, (unsigned long long)newest->seq);
-    if (newest != NULL && newest->seq >= chain.seq && newest->seq <= head->head.seq && s->given_up == GIVEN_UP_NOTHING)
-        chain = *newest;
-    struct signed_head item = {.chain = mark->head};
-    bool is_reached[1] = {false};
-    struct heads marks = {.items = &item, .is_reached = is_reached, .count = mark->head.seq >= chain.seq && mark->commits != 0};
+    struct signed_head items[2];
+    bool is_reached[2] = {false};
+    struct heads marks = {.items = items, .is_reached = is_reached, .count = 0};
+    if (newest != NULL && newest->seq >= chain.seq && s->given_up == GIVEN_UP_NOTHING)
+        items[marks.count++] = (struct signed_head){.chain = *newest};
+    if (mark->commits != 0 && mark->head.seq >= chain.seq)
+        items[marks.count++] = (struct signed_head){.chain = mark->head};
     if (audit_walk(s->writer_db, head->profile, &chain, &marks, &audit, failure) != 0)
         return -1;
     audit_conclude(head, &chain, &marks, &audit);

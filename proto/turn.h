@@ -52,6 +52,7 @@ struct session {
     struct identity who;
     char actor[ACTOR_BYTES_MAX + 1];     /* the principal, with the client's name when it gave one */
     struct subscription *subscriptions;
+    uint64_t last_subscription; /* its number: counted by session, so that it tells nothing of others */
     size_t held_bytes; /* of answers to reads that it has not been sent yet; the server counts them down */
     uint32_t place, failures; /* failures: wrong tokens */
     struct session *next, *prev;

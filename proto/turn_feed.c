@@ -108,7 +108,7 @@ void publish(struct turn *t, const struct batch *batch)
 void turn_subscribe(struct call *call, uint64_t after, const struct query_filter *filter)
 {
     struct subscription *sub = must_alloc(1, sizeof *sub);
-    sub->number = ++call->turn->next_subscription;
+    sub->number = ++call->session->last_subscription;
     sub->filter = *filter;
     sub->position = after < call->turn->published ? after : call->turn->published;
     sub->next = call->session->subscriptions;

@@ -45,7 +45,7 @@ struct turn {
     struct arena arena;
     struct refs refs;
     struct tokens tokens;
-    uint64_t next_ref, next_subscription;
+    uint64_t next_ref;
     struct ref_day *ref_days;
     uint32_t ref_day_count;
 

@@ -507,6 +507,39 @@ START_TEST(counts_are_of_what_one_may_see)
 }
 END_TEST
 
+static void send_only(const char *method, const char *json)
+{
+    struct pack p = {.bytes = NULL};
+    char why[200];
+    begin(&p, method);
+    ck_assert(json_pack_object(&p, json, strlen(json), why));
+    ck_assert(turn_request(w.service.turn, w.operator, p.bytes, p.len));
+    pack_fini(&p);
+}
+
+/* It was never on disk, and its number is gone all the same. */
+START_TEST(an_organisation_put_and_removed_at_once_leaves_its_number)
+{
+    open_city();
+    send_only("org.put", "{\"id\":50,\"lat\":23.0,\"lon\":114.4,\"skills\":[\"legal_aid\"]}");
+    send_only("org.remove", "{\"org\":50}");
+    service_settle(&w.service);
+    uint64_t digest = engine_digest(w.service.engine);
+    turn_disconnect(w.service.turn, w.operator);
+    service_kill(&w.service);
+    struct disk *after = disk_crash(w.service.disk, DAMAGE_KEEP_ALL, 1);
+    disk_free(w.service.disk);
+    w.service.disk = after;
+    ck_assert_msg(service_start(&w.service, 0) == 0, "%s", w.service.failure.text);
+    struct identity operator = identity_trusted("uid:0");
+    w.operator = turn_connect(w.service.turn, OPERATOR, &operator);
+    ck_assert_uint_eq(engine_digest(w.service.engine), digest);
+    w.caller = w.operator;
+    get(true, "org.put", "{\"id\":50,\"lat\":23.0,\"lon\":114.4,\"skills\":[\"legal_aid\"]}");
+    close_city();
+}
+END_TEST
+
 /* Who holds a role for nothing has nothing: not the role org without an organisation, nor a region's without one. */
 START_TEST(without_a_scope_there_is_nothing)
 {
@@ -538,6 +571,7 @@ Suite *suite_scope(void)
     tcase_add_test(t, waiting_records_obey_every_filter_and_the_cursor);
     tcase_add_test(t, a_volunteer_is_known_as_far_as_the_scope_goes);
     tcase_add_test(t, counts_are_of_what_one_may_see);
+    tcase_add_test(t, an_organisation_put_and_removed_at_once_leaves_its_number);
     tcase_add_test(t, without_a_scope_there_is_nothing);
     tcase_add_test(t, foreign_is_answered_like_absent);
     suite_add_tcase(s, t);

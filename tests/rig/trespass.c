@@ -435,7 +435,7 @@ static void pack_value(struct trespass *t, struct pack *p, enum param which)
     else if (which == P_RECORD)
         pack_uint(p, any_number(t, t->record_count + 1));
     else if (which == P_SERIES)
-        pack_uint(p, t->series_last + 1 - draw(t, 3));
+        pack_uint(p, t->series_last != 0 ? t->series_last : any_number(t, t->order_count));
     else if (which == P_VOLUNTEER)
         pack_uint(p, t->asked_volunteer = 1 + draw(t, 5));
     else if (which == P_AFTER && strcmp(t->method->name, "order.history") == 0)

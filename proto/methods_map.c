@@ -9,10 +9,12 @@
 
 enum { CELLS_MAX = 4096, SMALL = 5, CELL_SLICE = 5000, MATCH_SLICE = 40 };
 
+/* In fives, rounded down, as is every figure of orders here: then what is few is not the exact difference of
+ * what is shown beside it, above it, or in wider cells. */
 static void pack_orders(struct pack *out, uint32_t orders)
 {
     if (orders >= SMALL)
-        pack_key_uint(out, "orders", orders);
+        pack_key_uint(out, "orders", orders / SMALL * SMALL);
     else
         pack_key_bool(out, "few", orders != 0);
 }
@@ -185,7 +187,7 @@ static void pack_supply(struct pack *out, const struct supply_row *row)
     pack_key_uint(out, "capacity", row->capacity);
     pack_orders(out, row->orders);
     if (row->orders >= SMALL)
-        pack_key_uint(out, "in_circle", row->in_circle);
+        pack_key_uint(out, "in_circle", row->in_circle / SMALL * SMALL);
 }
 
 static void pack_survey(const struct call *call, const struct surveying *s, struct pack *out)
@@ -353,8 +355,8 @@ static bool run_activity(struct call *call, struct pack *out)
 }
 
 const struct method map_methods[] = {
-    {"map.cells", ROLE_SUPERVISOR, "Organisations and open orders by cells of the map; fewer than five orders show as `few`.", "{items: [{lat, lon, orgs, orders|few}], next}", 0, 0, {P_CELL}, run_cells, NULL, NULL},
-    {"map.regions", ROLE_SUPERVISOR, "Supply against demand by region and by category, and how many of the waiting orders have somebody who fits within the ten-minute circle (`circle_m`).", "{items: [{region, name, level, orgs, capacity, orders|few, in_circle}], next, categories: […], circle_m, orders|few, in_circle}", 0, 0, {P_REGION, P_LEVEL}, run_regions, NULL, NULL},
+    {"map.cells", ROLE_SUPERVISOR, "Organisations and open orders by cells of the map; orders are counted in fives, and fewer show as `few`.", "{items: [{lat, lon, orgs, orders|few}], next}", 0, 0, {P_CELL}, run_cells, NULL, NULL},
+    {"map.regions", ROLE_SUPERVISOR, "Supply against demand by region and by category, and how many of the waiting orders have somebody who fits within the ten-minute circle (`circle_m`). Orders are counted in fives, and fewer show as `few`.", "{items: [{region, name, level, orgs, capacity, orders|few, in_circle}], next, categories: […], circle_m, orders|few, in_circle}", 0, 0, {P_REGION, P_LEVEL}, run_regions, NULL, NULL},
     {"map.activity", ROLE_SUPERVISOR, "The most active organisations of those that were ever asked, 100 at most, and how the activity index spreads; stats.org says why for one.", "{items: [{org, name, activity, complete_count, recent_hours}], next, deciles}", 0, 0, {P_REGION, P_LIMIT}, run_activity, NULL, NULL},
 };
 const int map_method_count = (int)ARRAY_LEN(map_methods);

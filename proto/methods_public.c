@@ -1,32 +1,67 @@
 /* methods_public.c -- stats.public: figures that may be published (clause 十五 of the city's plan).
  *
  * Reckoned from the event log and the orders' categories alone, so that anybody who has the log comes to
- * the same. A region and category with fewer than five orders shows no number of its own: what is small
- * goes together into one row of its region, which is left out as well when that is still small, and the
- * totals are those of the rows that are shown, so that nothing hidden is the difference of two numbers. */
+ * the same, of months that are over. What is small is shown with what else is small: see publish.h. The cells
+ * are those of the whole service, whoever asks: who sees a region is shown the sets that lie in it. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "engine/calendar.h"
 #include "engine/pool.h"
 #include "methods.h"
+#include "publish.h"
 
-#define SMALL 5
-#define CATEGORY_OTHER (-2)
+/* The newest month that is over at an instant, by its first day. */
+static int32_t last_month(const struct calendar *calendar, int64_t now)
+{
+    char text[16];
+    int32_t today = calendar_day(calendar, now);
+    int32_t month = 0;
+    date_format(today, text);
+    text[8] = '0';
+    text[9] = '1';
+    must(date_parse(text, 10, &month));
+    date_format(month - 1, text);
+    text[8] = '0';
+    text[9] = '1';
+    must(date_parse(text, 10, &month));
+    return month;
+}
+
+static int by_code(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The codes of all regions, sorted: the sets are the same whoever asks. */
+static void ask_everywhere(const struct call *call, struct query *q)
+{
+    uint64_t *codes = must_alloc(engine_region_count(call->engine) + 1, sizeof *codes);
+    for (uint32_t slot = 0; slot < engine_region_count(call->engine); slot++)
+        codes[q->filter.region_count++] = engine_region_slot(call->engine, slot)->code;
+    qsort(codes, q->filter.region_count, sizeof *codes, by_code);
+    q->filter.regions = codes;
+}
 
 static bool run_public(struct call *call, struct pack *out)
 {
     const struct calendar *calendar = engine_calendar(call->engine);
     int32_t first = (int32_t)call->args.number[P_MONTH];
+    int32_t newest = last_month(calendar, call->now);
+    uint64_t region = (uint64_t)arg_number(&call->args, P_REGION, 0);
     (void)out;
-    struct query *q = call->query = query_new(QUERY_MONTH);
-    if (arg_number(&call->args, P_REGION, 0) != 0) {
-        q->filter.regions = regions_from_args(call, &q->filter.region_count);
-        if (q->filter.regions == NULL) {
-            query_free(q);
-            call->query = NULL;
-            return false;
-        }
+    if (first > newest) {
+        char text[16];
+        date_format(newest, text);
+        return error_set(&call->error, REFUSAL_BAD_VALUE, "month", "that month is not over; the newest that is: %.7s", text);
     }
+    if (region != 0 && engine_region_find(call->engine, region) == SLOT_NONE)
+        return error_set(&call->error, REFUSAL_NOT_FOUND, "region", "%s", "");
+    struct query *q = call->query = query_new(QUERY_MONTH);
+    ask_everywhere(call, q);
+    q->filter.within = region;
     q->filter.since = calendar_instant(calendar, first * INT64_C(48));
     q->filter.until = calendar_instant(calendar, date_next_month(first) * INT64_C(48));
     q->filter.state = (int)arg_number(&call->args, P_LEVEL, LEVEL_COUNTY);
@@ -44,70 +79,33 @@ static void add_row(struct month_row *to, const struct month_row *row)
     to->minutes += row->minutes;
 }
 
-static int by_place(const void *a, const void *b)
+static void pack_figure(struct pack *out, const char *name, int64_t figure)
 {
-    const struct month_row *x = a;
-    const struct month_row *y = b;
-    if (x->region != y->region)
-        return x->region < y->region ? -1 : 1;
-    return x->category < y->category ? -1 : x->category > y->category;
-}
-
-/* Rows of the same region and category become one; how many are left. */
-static uint32_t fold(struct month_row *rows, uint32_t count)
-{
-    uint32_t left = 0;
-    if (count != 0)
-        qsort(rows, count, sizeof *rows, by_place);
-    for (uint32_t i = 0; i < count; i++) {
-        if (left != 0 && by_place(&rows[left - 1], &rows[i]) == 0)
-            add_row(&rows[left - 1], &rows[i]);
-        else
-            rows[left++] = rows[i];
-    }
-    return left;
-}
-
-/* The region above it of the level that is asked for. */
-static uint64_t region_at(const struct engine *e, uint64_t code, int level)
-{
-    uint32_t slot = engine_region_find(e, code);
-    while (slot != SLOT_NONE && engine_region_slot(e, slot)->level < level &&
-           engine_region_slot(e, slot)->parent != SLOT_NONE)
-        slot = engine_region_slot(e, slot)->parent;
-    return slot != SLOT_NONE ? engine_region_slot(e, slot)->code : code;
+    if (figure != 0) /* or it is small, and shown with others */
+        pack_key_int(out, name, figure);
 }
 
 static void pack_figures(struct pack *out, const struct month_row *row)
 {
-    pack_key_uint(out, "placed", row->placed);
-    pack_key_uint(out, "accepted", row->accepted);
-    pack_key_uint(out, "done", row->done);
-    pack_key_uint(out, "unmet", row->unmet);
-    pack_key_uint(out, "cancelled", row->cancelled);
-    pack_key_uint(out, "attendances", row->attendances);
-    pack_key_int(out, "minutes", row->minutes);
+    pack_figure(out, "placed", (int64_t)row->placed);
+    pack_figure(out, "accepted", (int64_t)row->accepted);
+    pack_figure(out, "done", (int64_t)row->done);
+    pack_figure(out, "unmet", (int64_t)row->unmet);
+    pack_figure(out, "cancelled", (int64_t)row->cancelled);
+    pack_figure(out, "attendances", (int64_t)row->attendances);
+    pack_figure(out, "minutes", row->minutes);
 }
 
 static void got_public(struct call *call, const struct query *q, struct pack *out)
 {
     const struct catalogue *catalogue = engine_catalogue(call->engine);
-    struct month_row *rows = q->months;
     struct month_row total = {.region = 0};
-    uint32_t count = q->month_count;
-    for (uint32_t i = 0; i < count; i++)
-        rows[i].region = region_at(call->engine, rows[i].region, q->filter.state);
-    count = fold(rows, count);
-    for (uint32_t i = 0; i < count; i++)
-        if (rows[i].placed < SMALL)
-            rows[i].category = CATEGORY_OTHER;
-    count = fold(rows, count);
+    uint32_t count = 0;
+    struct month_row *rows = publish_figures(call->engine, q->months, q->month_count, q->filter.state, q->filter.within, &count);
     pack_map(out);
     pack_key(out, "items");
     pack_list(out);
     for (uint32_t i = 0; i < count; i++) {
-        if (rows[i].placed < SMALL)
-            continue;
         pack_map(out);
         pack_key_uint(out, "region", rows[i].region);
         pack_key_text(out, "category", rows[i].category >= 0 && rows[i].category < catalogue->count
@@ -120,9 +118,10 @@ static void got_public(struct call *call, const struct query *q, struct pack *ou
     pack_next(out, 0);
     pack_figures(out, &total);
     pack_close(out);
+    free(rows);
 }
 
 const struct method public_methods[] = {
-    {"stats.public", ROLE_PLATFORM | ROLE_SUPERVISOR | ROLE_AUDITOR, "Figures of a month by region and category that may be published: reckoned from the event log, without personal data, nothing under five orders.", "{items: [{region, category, placed, accepted, done, unmet, cancelled, attendances, minutes}], next, placed, …}", METHOD_READER, 1, {P_MONTH, P_LEVEL, P_REGION, P_BELOW}, run_public, NULL, got_public},
+    {"stats.public", ROLE_PLATFORM | ROLE_SUPERVISOR | ROLE_AUDITOR, "Figures of a month by region and category that may be published: reckoned from the event log, without personal data, of a month that is over. A figure under five is not shown: it is in that of `other`, or of the region above, with what else is small there.", "{items: [{region, category, placed, accepted, done, unmet, cancelled, attendances, minutes}], next, placed, …}", METHOD_READER, 1, {P_MONTH, P_LEVEL, P_REGION}, run_public, NULL, got_public},
 };
 const int public_method_count = (int)ARRAY_LEN(public_methods);

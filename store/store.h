@@ -93,6 +93,7 @@ struct query_filter {
     uint32_t region_count;
     int state, kind;      /* -1: any */
     int64_t since, until; /* 0: open */
+    uint64_t within;      /* of QUERY_MONTH: the asker's, the region that is shown; 0: all */
     uint64_t kinds;       /* of QUERY_PUSH: bits by kind */
     int32_t first_day, last_day; /* of QUERY_VOLUNTEER; last_day 0: open */
 };

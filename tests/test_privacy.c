@@ -1,4 +1,5 @@
 /* Who was helped, and where they live: exact homes, erasing, who looked. */
+#include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +7,7 @@
 #include <time.h>
 
 #include "daemon.h"
+#include "proto/publish.h"
 #include "proto/visible.h"
 
 #define TOWN "441302001001"
@@ -415,6 +417,172 @@ START_TEST(what_is_not_seen_is_written_out)
 }
 END_TEST
 
+/* A random city of 2 counties, 5 towns and 12 villages, with 3 categories: mostly small cells. */
+enum { VILLAGES = 12, CATEGORIES = 3, CELLS = VILLAGES * CATEGORIES, ROWS_MAX = 400 };
+
+static struct engine *a_city(void)
+{
+    struct engine *e = world_new();
+    for (unsigned i = 0; i < 3; i++) { /* towns beside 111 and 121 */
+        struct command c = {.op = OP_ADD_REGION, .actor = "test"};
+        c.u.region.code = 112 + i + (i == 2 ? 8 : 0);
+        c.u.region.parent = i == 2 ? 12 : 11;
+        c.u.region.name = "town";
+        c.u.region.level = LEVEL_TOWN;
+        ck_assert_int_eq(engine_step(e, &c, 1).refusal.code, REFUSAL_NONE);
+    }
+    static const uint64_t villages[] = {1113, 1121, 1122, 1131, 1132, 1212, 1213, 1221, 1222};
+    for (unsigned i = 0; i < ARRAY_LEN(villages); i++) {
+        struct command c = {.op = OP_ADD_REGION, .actor = "test"};
+        c.u.region.code = villages[i];
+        c.u.region.parent = villages[i] / 10;
+        c.u.region.name = "village";
+        c.u.region.level = LEVEL_VILLAGE;
+        ck_assert_int_eq(engine_step(e, &c, 1).refusal.code, REFUSAL_NONE);
+    }
+    return e;
+}
+
+/* What somebody knows who has every answer of every level and region: sums of cells, as rows of a matrix. */
+struct attacker {
+    double sums[ROWS_MAX][CELLS + 1];
+    int count;
+};
+
+/* Brings the rows to reduced form. */
+static void eliminate(struct attacker *a)
+{
+    int row = 0;
+    for (int column = 0; column < CELLS && row < a->count; column++) {
+        int best = row;
+        for (int i = row; i < a->count; i++)
+            if (fabs(a->sums[i][column]) > fabs(a->sums[best][column]))
+                best = i;
+        if (fabs(a->sums[best][column]) < 1e-7)
+            continue;
+        for (int j = 0; j <= CELLS; j++) {
+            double swap = a->sums[row][j];
+            a->sums[row][j] = a->sums[best][j];
+            a->sums[best][j] = swap;
+        }
+        double lead = a->sums[row][column];
+        for (int j = 0; j <= CELLS; j++)
+            a->sums[row][j] /= lead;
+        for (int i = 0; i < a->count; i++) {
+            double times = i != row ? a->sums[i][column] : 0;
+            for (int j = 0; times != 0 && j <= CELLS; j++)
+                a->sums[i][j] -= times * a->sums[row][j];
+        }
+        row++;
+    }
+    a->count = row;
+}
+
+/* Of the cells that are small and not 0, those that the sums determine. */
+static int solved(struct attacker *a, const uint64_t values[CELLS])
+{
+    int found = 0;
+    eliminate(a);
+    for (int i = 0; i < a->count; i++) {
+        int cell = -1;
+        int others = 0;
+        for (int j = 0; j < CELLS; j++) {
+            if (fabs(a->sums[i][j]) < 1e-7)
+                continue;
+            others += cell >= 0;
+            cell = cell >= 0 ? cell : j;
+        }
+        if (cell >= 0 && others == 0 && values[cell] != 0 && values[cell] < PUBLISH_LEAST)
+            found += fabs(a->sums[i][CELLS] - (double)values[cell]) < 1e-6;
+    }
+    return found;
+}
+
+/* The suppression that this project had: each answer hides what is small in it, for itself. */
+static struct month_row *primary_only(const struct engine *e, const struct month_row *cells, uint32_t count, int level,
+                                      uint64_t within, uint32_t *shown)
+{
+    struct month_row *rows = must_alloc(count + 1, sizeof *rows);
+    uint32_t left = 0;
+    *shown = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t region = region_at(e, cells[i].region, level);
+        uint32_t at = 0;
+        if (within != 0 && !engine_region_within(e, engine_region_find(e, cells[i].region), engine_region_find(e, within)))
+            continue;
+        while (at < left && (rows[at].region != region || rows[at].category != cells[i].category))
+            at++;
+        if (at == left)
+            rows[left++] = (struct month_row){.region = region, .category = cells[i].category};
+        rows[at].attendances += cells[i].attendances;
+        rows[at].minutes += cells[i].minutes;
+    }
+    for (uint32_t i = 0; i < left; i++)
+        if (rows[i].attendances >= PUBLISH_LEAST)
+            rows[(*shown)++] = rows[i];
+    return rows;
+}
+
+typedef struct month_row *publisher(const struct engine *e, const struct month_row *cells, uint32_t count, int level,
+                                    uint64_t within, uint32_t *shown);
+
+/* Every answer that can be had of the month. The minutes of cell j are 2^j: they say which cells a row sums up,
+ * which is more than anybody is told. */
+static void learn(struct attacker *a, const struct engine *e, const struct month_row *cells, publisher *show)
+{
+    static const uint64_t regions[] = {0, 11, 12, 111, 112, 113, 121, 122, 1111, 1112, 1113, 1121, 1122, 1131, 1132, 1211, 1212, 1213, 1221, 1222};
+    a->count = 0;
+    for (size_t w = 0; w < ARRAY_LEN(regions); w++) {
+        for (int level = LEVEL_VILLAGE; level <= LEVEL_CITY; level++) {
+            uint32_t count = 0;
+            struct month_row *rows = show(e, cells, CELLS, level, regions[w], &count);
+            for (uint32_t r = 0; r < count; r++) {
+                if (a->count == ROWS_MAX)
+                    eliminate(a);
+                ck_assert_int_lt(a->count, ROWS_MAX);
+                if (rows[r].attendances == 0)
+                    continue;
+                ck_assert_uint_ge(rows[r].attendances, PUBLISH_LEAST);
+                for (int j = 0; j < CELLS; j++)
+                    a->sums[a->count][j] = (double)(rows[r].minutes >> j & 1);
+                a->sums[a->count++][CELLS] = (double)rows[r].attendances;
+            }
+            free(rows);
+        }
+    }
+}
+
+/* Over random cities, whoever has every answer solves for no small cell; and does where only what is small in
+ * an answer is hidden. */
+START_TEST(nothing_small_is_the_difference_of_what_is_published)
+{
+    static struct attacker attacker;
+    static const uint64_t villages[VILLAGES] = {1111, 1112, 1113, 1121, 1122, 1131, 1132, 1211, 1212, 1213, 1221, 1222};
+    struct engine *e = a_city();
+    struct random random = {.state = 12};
+    int shown = 0;
+    int solved_before = 0;
+    for (int city = 0; city < 150; city++) {
+        struct month_row cells[CELLS];
+        uint64_t values[CELLS];
+        uint64_t most = 3 + draw(&random, 12);
+        for (int i = 0; i < CELLS; i++) {
+            values[i] = draw(&random, 3) == 0 ? 0 : draw(&random, most);
+            cells[i] = (struct month_row){.region = villages[i / CATEGORIES], .category = i % CATEGORIES,
+                                          .attendances = values[i], .minutes = INT64_C(1) << i};
+        }
+        learn(&attacker, e, cells, publish_figures);
+        shown += attacker.count;
+        ck_assert_msg(solved(&attacker, values) == 0, "city %d", city);
+        learn(&attacker, e, cells, primary_only);
+        solved_before += solved(&attacker, values);
+    }
+    ck_assert_int_gt(shown, 1000); /* it does not just hide */
+    ck_assert_int_gt(solved_before, 100);
+    engine_free(e);
+}
+END_TEST
+
 Suite *suite_privacy(void);
 Suite *suite_privacy(void)
 {
@@ -427,6 +595,7 @@ Suite *suite_privacy(void)
     tcase_add_test(tc, a_reader_delays_the_cutting_of_the_log_and_no_more);
     tcase_add_test(tc, ended_orders_are_forgotten_by_those_of_their_region);
     tcase_add_test(tc, erasing_one_of_a_series_and_all_of_it);
+    tcase_add_test(tc, nothing_small_is_the_difference_of_what_is_published);
     tcase_add_test(tc, what_is_not_seen_is_written_out);
     tcase_add_test(tc, looks_are_seen_in_their_region);
     suite_add_tcase(suite, tc);

@@ -1,0 +1,25 @@
+/* publish.h -- which figures may be published, so that nothing small can be reckoned from them.
+ *
+ * Small is fewer than PUBLISH_LEAST. What is small at a village goes together with what else is small in its
+ * town, then in its county, then with the other categories of the county, then of the city; what is small even
+ * there is left out. So the cells are divided, once and whoever asks, into sets that are not small, and every
+ * figure that is ever shown is a sum of whole sets: at a town those that lie in it, in a county those that lie
+ * in that. No difference of shown figures cuts a set, so none shows what a set is made of. Each figure is
+ * divided for itself; minutes follow the attendances that they belong to. */
+#ifndef PAIDAN_PUBLISH_H
+#define PAIDAN_PUBLISH_H
+
+#include "engine/engine.h"
+#include "store/store.h"
+
+#define PUBLISH_LEAST 5
+#define CATEGORY_OTHER (-2)
+
+/* The region above one of a level, or itself; its code. */
+uint64_t region_at(const struct engine *engine, uint64_t code, int level);
+/* The figures that are shown of a table by region and category: at a level, of what lies within a region (0:
+ * everywhere). A figure that is 0 is not shown. The rows, sorted, are the caller's to free. */
+struct month_row *publish_figures(const struct engine *engine, const struct month_row *cells, uint32_t count, int level,
+                          uint64_t within, uint32_t *shown);
+
+#endif

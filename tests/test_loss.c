@@ -10,8 +10,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
-#include "store/chain.h"
-#include "store/store.h"
+#include "store/sqlite.h"
 
 static const char ORG[] = "{\"id\":7,\"lat\":23.0861,\"lon\":114.4132,\"skills\":[\"legal_aid\"]}";
 static const char REGION_AND_REST[] = "\"category\":\"legal_aid\",\"region\":441302001001,\"lat\":23.0861,\"lon\":114.4131";
@@ -293,6 +292,79 @@ START_TEST(an_old_row_put_back_is_noticed)
 }
 END_TEST
 
+/* The head of the first `count` events, as anybody can compute it who has the file. */
+static struct chain chain_up_to(const char *path, int count)
+{
+    struct chain chain = {.seq = 0};
+    sqlite3 *db = NULL;
+    sqlite3_stmt *row = NULL;
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT * FROM events ORDER BY seq", -1, &row, NULL), SQLITE_OK);
+    for (int i = 0; i < count && sqlite3_step(row) == SQLITE_ROW; i++) {
+        struct event event;
+        row_event(row, &event);
+        chain_add(&chain, VAULT_INTERNATIONAL, &event);
+    }
+    sqlite3_finalize(row);
+    sqlite3_close(db);
+    return chain;
+}
+
+/* A log that somebody made up: with numbers above every signed head, or without its first events. */
+START_TEST(a_log_that_was_made_up_does_not_pass)
+{
+    struct daemon d = daemon_start(NULL);
+    char said[SAID];
+    char database[120];
+    char head[2 * DIGEST_BYTES + 1];
+    char line[CHAIN_LINE_BYTES] = "";
+    char sql[1200];
+    static const struct vault other = {.profile = VAULT_INTERNATIONAL, .sign_seed = {9}};
+    live(&d);
+    ck_assert_int_eq(daemon_stop(&d), 0);
+    path_of(&d, "paidan.db", database);
+    ck_assert_int_eq(verify(&d, "", said), 0);
+    struct signed_head base = {.mark = CHAIN_BASE, .chain = chain_up_to(database, 3)};
+    if (_i == 1) /* numbers that nobody has seen */
+        edit(&d, "DELETE FROM events WHERE seq > 4; UPDATE events SET seq = seq + 1000000");
+    if (_i == 1)
+        base.chain.seq = 1000000;
+    if (_i == 2) /* signed by somebody, who is nobody */
+        chain_line(&base, &other, line);
+    hex_encode(base.chain.head, DIGEST_BYTES, head);
+    snprintf(sql, sizeof sql, "DELETE FROM events WHERE seq <= %llu; UPDATE counters SET base_seq = %llu, base_head = x'%s', base_line = '%s'",
+             (unsigned long long)base.chain.seq, (unsigned long long)base.chain.seq, head, line);
+    edit(&d, sql);
+    ck_assert_msg(verify(&d, "", said) == 1, "%s", said);
+    ck_assert_msg(strstr(said, "nobody signed") != NULL, "%s", said);
+    shell("rm -r", d.directory, "");
+}
+END_TEST
+
+/* Heads that must be there, and a line that gives events up and is nobody's. */
+START_TEST(heads_that_were_made_up_do_not_pass)
+{
+    struct daemon d = daemon_start(NULL);
+    char said[SAID];
+    char heads[120];
+    char line[CHAIN_LINE_BYTES];
+    static const struct vault other = {.profile = VAULT_INTERNATIONAL, .sign_seed = {9}};
+    live(&d);
+    ck_assert_int_eq(daemon_stop(&d), 0);
+    path_of(&d, "heads.log", heads);
+    struct signed_head head = {.mark = CHAIN_RESTORED, .from = 1000};
+    chain_line(&head, &other, line);
+    FILE *file = fopen(heads, "ae");
+    fputs(line, file);
+    fclose(file);
+    ck_assert_msg(verify(&d, "", said) == 1, "%s", said);
+    write_file(heads, "");
+    ck_assert_msg(verify(&d, "", said) == 1, "%s", said);
+    ck_assert_msg(strstr(said, "no signed head") != NULL, "%s", said);
+    shell("rm -r", d.directory, "");
+}
+END_TEST
+
 /* The damaged database is not opened: whatever stands there, a backup takes its place. */
 START_TEST(a_restore_opens_nothing_of_what_is_damaged)
 {
@@ -344,6 +416,8 @@ Suite *suite_loss(void)
     tcase_add_test(t, a_copy_of_the_database_alone_is_not_the_database);
     tcase_add_loop_test(t, deleted_data_stop_the_daemon, 0, 3);
     tcase_add_test(t, an_edited_row_is_noticed);
+    tcase_add_loop_test(t, a_log_that_was_made_up_does_not_pass, 0, 3);
+    tcase_add_test(t, heads_that_were_made_up_do_not_pass);
     tcase_add_test(t, an_old_row_put_back_is_noticed);
     tcase_add_test(t, a_restore_opens_nothing_of_what_is_damaged);
     suite_add_tcase(suite, t);

@@ -239,6 +239,27 @@ bool disk_flip(struct disk *disk, const char *suffix, size_t byte, unsigned bit)
     return true;
 }
 
+bool disk_damage_log(struct disk *disk, enum log_damage kind, uint64_t *random)
+{
+    struct disk_file *f = find_suffix(disk, "-wal");
+    if (f == NULL || f->now.len == 0)
+        return false;
+    size_t at = disk_draw(random, f->now.len);
+    if (kind == LOG_FLIPPED)
+        return disk_flip(disk, "-wal", at, (unsigned)disk_draw(random, 8));
+    if (kind == LOG_DELETED)
+        f->exists = f->was_synced = false;
+    if (kind == LOG_TRUNCATED || kind == LOG_DELETED) {
+        image_cut(&f->now, kind == LOG_DELETED ? 0 : at);
+        image_cut(&f->synced, kind == LOG_DELETED ? 0 : at);
+    }
+    if (kind == LOG_ZEROED) {
+        memset(f->now.bytes + at, 0, f->now.len - at);
+        memset(f->synced.bytes + at, 0, f->synced.len > at ? f->synced.len - at : 0);
+    }
+    return true;
+}
+
 void disk_sync_directory(struct disk *disk)
 {
     for (struct disk_file *f = disk->files; f != NULL; f = f->next)

@@ -58,6 +58,10 @@ void disk_free(struct disk *disk);
 struct disk *disk_crash(const struct disk *disk, enum damage damage, uint64_t seed);
 /* Flips a bit of what is synced. False when the file has no such byte. */
 bool disk_flip(struct disk *disk, const char *suffix, size_t byte, unsigned bit);
+/* Damages SQLite's log where it was synced: a bit, all from somewhere on, its end, all of it. False: there
+ * is none. */
+enum log_damage { LOG_FLIPPED, LOG_ZEROED, LOG_TRUNCATED, LOG_DELETED, LOG_DAMAGES };
+bool disk_damage_log(struct disk *disk, enum log_damage kind, uint64_t *random);
 size_t disk_bytes(const struct disk *disk, const char *suffix);
 /* Creations and deletions of names are durable from here on: the fsync of the directory. */
 void disk_sync_directory(struct disk *disk);

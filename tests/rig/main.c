@@ -109,8 +109,10 @@ int main(int argc, char **argv)
         return say("memory", numbers[0], sweep_memory(numbers[0], (unsigned)numbers[1], (unsigned)numbers[2]), began);
     if (argc >= 5 && strcmp(argv[1], "rot") == 0) {
         struct rot_result r = sweep_rot(numbers[0], (unsigned)numbers[1], (unsigned)numbers[2]);
-        printf("rot seed=%llu flips=%llu found=%llu harmless=%llu silent=%llu seconds=%.1f\n",
-               (unsigned long long)numbers[0], (unsigned long long)r.flips, (unsigned long long)r.found,
+        if (r.why[0] != '\0')
+            printf("seed %llu: %s\n", (unsigned long long)numbers[0], r.why);
+        printf("rot seed=%llu flips=%llu edits=%llu found=%llu harmless=%llu silent=%llu seconds=%.1f\n",
+               (unsigned long long)numbers[0], (unsigned long long)r.flips, (unsigned long long)r.edits, (unsigned long long)r.found,
                (unsigned long long)r.harmless, (unsigned long long)r.silent, seconds_now() - began);
         return r.silent == 0 && r.found != 0 ? 0 : 1;
     }

@@ -114,12 +114,12 @@ static const char *directory_of(int lane)
     return path;
 }
 
-static const struct vault vault = {.profile = VAULT_INTERNATIONAL, .wrap_key = {1}, .index_key = {2}, .sign_seed = {3}};
+const struct vault service_vault = {.profile = VAULT_INTERNATIONAL, .wrap_key = {1}, .index_key = {2}, .sign_seed = {3}};
 
 static int load(struct service *s, int lane)
 {
     struct store_options options = {.directory = directory_of(lane), .vfs = disk_use(s->disk),
-                                    .wake = ignore, .context = s, .vault = &vault};
+                                    .wake = ignore, .context = s, .vault = &service_vault};
     static const struct code_tables codes = {.issuers = {"macao"}, .issuer_count = 1};
     struct turn_settings settings = {.questions_max = 1000, .codes = &codes, .retain_refs_ms = 30 * DAY_MS,
                                      .refs_max = 1000000};

@@ -30,6 +30,7 @@ struct service {
 
 /* Starts on the disk as it is. 0, or -1 with service->failure. `lane` tells services apart that run at
  * the same time. */
+extern const struct vault service_vault;
 int service_start(struct service *service, int lane);
 /* Ends at once, as a crash does; or in peace, with everything checkpointed. */
 void service_kill(struct service *service);

@@ -38,6 +38,15 @@ static void judge(struct sim *s)
     disk_use(s->service.disk);
 }
 
+/* Now and then somebody edits a copy. */
+static void tamper_with(struct sim *s)
+{
+    char why[300];
+    if (draw(s, 4) == 0 && !tamper_one(s->service.disk, s->service.now, &s->random, why))
+        fail(s, "tampered", why);
+    disk_use(s->service.disk);
+}
+
 /* The service dies, its disk suffers, and it starts again, perhaps dying once more at that. */
 static void crash(struct sim *s)
 {
@@ -50,6 +59,9 @@ static void crash(struct sim *s)
             crowd_hear_out(&s->crowd);
         if (attempt == 0)
             crowd_cut(&s->crowd);
+        char why[300];
+        if (attempt == 0 && !s->service.disk->lies && draw(s, 4) == 0 && !tamper_log(&before, &s->random, why))
+            fail(s, "after a kill", why);
         struct disk *after = disk_crash(old, (enum damage)draw(s, DAMAGE_COUNT), draw(s, UINT64_MAX));
         service_kill(&s->service);
         disk_free(old);
@@ -65,6 +77,7 @@ static void crash(struct sim *s)
             engine_check(s->service.engine);
             after->fault = FAULT_NONE;
             judge(s);
+            tamper_with(s);
             return;
         }
         s->service.committed_digest = before.committed_digest;
@@ -139,6 +152,9 @@ static void heal(struct sim *s)
     crowd_cut(&s->crowd);
     service_stop(&s->service);
     judge(s);
+    char why[300];
+    if (!tamper_head(s->service.disk, why))
+        fail(s, "audit", why);
     struct verdict v = verdict_of_live(s->service.disk, &s->redis);
     if (!verdict_is_good(&v))
         fail(s, "live queues", v.why);

@@ -39,12 +39,20 @@ struct sweep_result sweep_faults(uint64_t seed, unsigned first, unsigned stride)
 struct sweep_result sweep_memory(uint64_t seed, unsigned first, unsigned stride);
 
 struct rot_result {
-    uint64_t flips, found, harmless, silent;
+    uint64_t flips, edits, found, harmless, silent;
+    char why[300]; /* the first that was silent, of the edits */
 };
 
 /* A bit of every `stride`th byte of the workload's database is flipped while it is closed. Found: the
  * start refuses it, or integrity_check, the audit chain or an invariant does. Silent: another state. */
 struct rot_result sweep_rot(uint64_t seed, unsigned first, unsigned stride);
+
+/* tamper.c: one edit of a row, drawn, and all of them; damage to the log of writes after a kill; a head
+ * that nobody signed. False with *why: it was not noticed. */
+bool tamper_one(const struct disk *disk, int64_t now, uint64_t *random, char why[300]);
+void tamper_all(const struct disk *disk, int64_t now, struct rot_result *result);
+bool tamper_log(const struct service *before, uint64_t *random, char why[300]);
+bool tamper_head(struct disk *disk, char why[300]);
 
 struct trespass_result {
     uint64_t cases, allowed, leaks, orders;

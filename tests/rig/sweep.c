@@ -297,6 +297,7 @@ struct rot_result sweep_rot(uint64_t seed, unsigned first, unsigned stride)
     service_stop(&w.service);
     for (size_t byte = first; byte < disk_bytes(w.service.disk, ".db"); byte += stride)
         flip_one(&w, &result, byte);
+    tamper_all(w.service.disk, w.service.now, &result);
     w.service.engine = NULL;
     disk_free(w.service.disk);
     crowd_fini(&w.crowd);

@@ -1,4 +1,4 @@
-/* durable.c -- three places of a file, the newest that is whole counts. */
+/* durable.c -- four places of a file, the newest that is whole counts. */
 #include "durable.h"
 
 #include <errno.h>
@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #define DURABLE_FILE "durable"
-#define PLACES 3 /* the first is not synced */
+#define PLACES 4 /* the first two are not synced */
+#define FIRST_SYNCED 2
 #define PLACE_BYTES 512
 #define MARK_BYTES 96
 
@@ -18,7 +19,7 @@ struct durable {
     sqlite3_file *file;
     struct guard guard;
     uint64_t number; /* of the record written last */
-    int synced;      /* the place that was synced last */
+    int written, synced; /* the places written last, of either kind */
     char path[4200];
 };
 
@@ -56,6 +57,7 @@ static int fail(const struct durable *d, const char *what, int rc, struct failur
 static int read_places(struct durable *d, bool *is_there, struct mark *mark, struct failure *failure)
 {
     sqlite3_int64 size = 0;
+    uint64_t newest[2] = {0}; /* of the places that are not synced, of those that are */
     int rc = d->file->pMethods->xFileSize(d->file, &size);
     *is_there = false;
     for (int place = 0; rc == SQLITE_OK && place < PLACES && size >= place * PLACE_BYTES + MARK_BYTES; place++) {
@@ -63,12 +65,17 @@ static int read_places(struct durable *d, bool *is_there, struct mark *mark, str
         struct mark read;
         uint64_t number = 0;
         rc = d->file->pMethods->xRead(d->file, bytes, sizeof bytes, place * PLACE_BYTES);
-        if (rc != SQLITE_OK || !unpack_mark(d, bytes, &read, &number) || number <= d->number)
+        if (rc != SQLITE_OK || !unpack_mark(d, bytes, &read, &number))
             continue;
-        d->number = number;
-        d->synced = place != 0 ? place : d->synced;
-        *mark = read;
-        *is_there = true;
+        if (number > newest[place >= FIRST_SYNCED]) {
+            newest[place >= FIRST_SYNCED] = number;
+            *(place < FIRST_SYNCED ? &d->written : &d->synced) = place;
+        }
+        if (number > d->number) {
+            d->number = number;
+            *mark = read;
+            *is_there = true;
+        }
     }
     return rc == SQLITE_OK ? 0 : fail(d, "read", rc, failure);
 }
@@ -79,7 +86,7 @@ int durable_open(const char *directory, const char *vfs_name, const struct vault
     struct durable *d = must_alloc(1, sizeof *d);
     sqlite3_vfs *vfs = sqlite3_vfs_find(vfs_name);
     guard_init(&d->guard, vault);
-    d->synced = PLACES - 1;
+    d->synced = FIRST_SYNCED;
     snprintf(d->path, sizeof d->path, "%s/" DURABLE_FILE, directory);
     int fd = vfs_name == NULL ? open(d->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1; /* so that nobody else reads it */
     if (fd >= 0)
@@ -99,14 +106,15 @@ int durable_open(const char *directory, const char *vfs_name, const struct vault
 int durable_put(struct durable *d, const struct mark *mark, bool syncs, struct failure *failure)
 {
     uint8_t bytes[PLACE_BYTES] = {0};
-    int place = syncs ? (d->synced == 1 ? 2 : 1) : 0;
+    int *last = syncs ? &d->synced : &d->written;
+    *last ^= 1; /* never over the newest: a write may be cut short */
+    int place = *last;
     pack_mark(d, mark, ++d->number, bytes);
     int rc = d->file->pMethods->xWrite(d->file, bytes, sizeof bytes, place * PLACE_BYTES);
     if (rc == SQLITE_OK && syncs)
         rc = d->file->pMethods->xSync(d->file, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
     if (rc != SQLITE_OK)
         return fail(d, "write", rc, failure);
-    d->synced = syncs ? place : d->synced;
     return 0;
 }
 

@@ -5,9 +5,9 @@
  * head of the audit chain, and the MAC of the row of counters. A database that is older than the record
  * is not opened.
  *
- * Three places of a sector each: one is written after every commit and is not synced, so that it is there
- * when the process dies and perhaps not when the power goes; the other two in turns, at checkpoints, and
- * are. The database may be newer than the record, never older. */
+ * Four places of a sector each: two are written in turns after every commit and are not synced, so that
+ * they are there when the process dies and perhaps not when the power goes; the other two at checkpoints,
+ * and are. The database may be newer than the record, never older. */
 #ifndef PAIDAN_DURABLE_H
 #define PAIDAN_DURABLE_H
 

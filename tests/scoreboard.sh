@@ -54,7 +54,7 @@ cat <<PAGE
 
 Written by \`make scoreboard\` on $(date -u +%Y-%m-%d) at commit $commit, on $(nproc) cores of $cpu, Linux $(uname -r). Figures of the campaign are sums over \`tests/campaign.log\` ($(grep -o 'slice=[0-9]*' tests/campaign.log | sort -u | wc -l | tr -d ' ') slices; \`sh tests/campaign.sh build N\` makes slice N again, byte for byte at its commit, and prints lines that can be appended) and one slice of today.
 
-**The fault model.** The process dies at any instant; the power fails at any instant and of what was not synced anything may be lost, torn at 512 bytes, reordered or replaced by noise; any read, write, sync or truncation fails once or for ever, with EIO or ENOSPC, and a failed sync forgets what it was to keep; any allocation of SQLite's fails; connections break at any byte, requests are repeated, split and late; the clock jumps forwards and backwards; Redis flushes, dies, hangs and lies; callers ask for what is not theirs. **Outside it**: a disk that says it has synced and has not (the positive control shows the loss), rot of data at rest that nobody reads (S16), more than one disk, somebody with root before the next signed head leaves the machine, a Redis that says done and did not do it (orders go on all the same).
+**The fault model.** The process dies at any instant; the power fails at any instant and of what was not synced anything may be lost, torn at 512 bytes, reordered or replaced by noise; any read, write, sync or truncation fails once or for ever, with EIO or ENOSPC, and a failed sync forgets what it was to keep; any allocation of SQLite's fails; connections break at any byte, requests are repeated, split and late; the clock jumps forwards and backwards; Redis flushes, dies, hangs and lies; callers ask for what is not theirs. **Outside it**: a disk that says it has synced and has not (the positive control shows the loss), rot of old events that no audit reads (S16), a log damaged after a power cut whose record was not synced yet (it is at each checkpoint), somebody with the master key or who puts back a whole older directory, heads with it, more than one disk, somebody with root before the next signed head leaves the machine, a Redis that says done and did not do it (orders go on all the same).
 
 | | figure | command | result |
 | --- | --- | --- | --- |
@@ -106,7 +106,7 @@ $(cat "$work/mutants")
 $(cat "$work/fuzz")
 \`\`\`
 
-## S16: flipped bits (\`build/tests/sim rot 1 3 37\`)
+## S16: flipped bits, and rows edited in every table (\`build/tests/sim rot 1 3 37\`)
 
 \`\`\`
 $(cat "$work/rot")

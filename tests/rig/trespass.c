@@ -384,7 +384,7 @@ static void end_token(struct trespass *t, struct session *session)
 {
     static const char wrong[] = "nobody.0";
     char secret[TOKEN_TEXT_BYTES];
-    if (!t->who.has_secret || draw(t, 8) != 0)
+    if (!t->who.has_secret || draw(t, 20) != 0)
         return;
     if (t->fresh_org != 0) { /* its organisation is removed, and nobody gets its number */
         bool is_removed = operate(t, "org.remove", t->fresh_org) == t->fresh_org;
@@ -515,6 +515,8 @@ static void one_caller(struct trespass *t, uint64_t requests)
         service_settle(&t->service); /* what a question led to is done in the turn after its answer */
         t->result.cases++;
         arena_reset(&t->arena);
+        if (t->is_mistaken && draw(t, 3) == 0)
+            break;
     }
     t->is_asking = false;
     turn_disconnect(t->service.turn, session);

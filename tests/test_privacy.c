@@ -9,6 +9,7 @@
 #include "daemon.h"
 #include "proto/publish.h"
 #include "proto/visible.h"
+#include "rig/sim.h"
 
 #define TOWN "441302001001"
 #define HOME_LAT 230861234
@@ -583,6 +584,84 @@ START_TEST(nothing_small_is_the_difference_of_what_is_published)
 }
 END_TEST
 
+/* A service whose clock can pass the end of a month; the last answer, decoded. */
+struct box {
+    struct service service;
+    struct arena arena;
+    const struct node *answer;
+};
+
+static void take_answer(void *context, uint64_t connection, const uint8_t *bytes, size_t len)
+{
+    struct box *b = context;
+    uint8_t *copy = arena_take(&b->arena, len);
+    (void)connection;
+    memcpy(copy, bytes, len);
+    b->answer = codec_decode(&b->arena, copy, len);
+}
+
+/* What a caller is answered; an error's map when it is refused. */
+static const struct node *ask_box(struct box *b, struct identity who, const char *method, const char *json)
+{
+    struct pack p = {.bytes = NULL};
+    char why[200];
+    struct session *session = turn_connect(b->service.turn, 100, &who);
+    pack_fixed_list(&p, 4);
+    pack_int(&p, 0);
+    pack_int(&p, 1);
+    pack_text(&p, method);
+    pack_fixed_list(&p, 1);
+    ck_assert_msg(json_pack_object(&p, json, strlen(json), why), "%s", why);
+    b->answer = NULL;
+    ck_assert(turn_request(b->service.turn, session, p.bytes, p.len));
+    service_settle(&b->service);
+    ck_assert_msg(b->answer != NULL, "%s %s: %s", method, json, b->service.failure.text);
+    turn_disconnect(b->service.turn, session);
+    pack_fini(&p);
+    return b->answer->u.items[2].kind == NODE_NIL ? &b->answer->u.items[3] : &b->answer->u.items[2];
+}
+
+/* A month's figures, when it is over, are those of the log: the few of a village with what else is few in
+ * its town, and the same for whoever asks. */
+START_TEST(a_month_that_is_over_is_published_from_the_log)
+{
+    struct box b = {.service = {.now = MONDAY_9, .disk = disk_new(5), .send = take_answer}};
+    char json[200];
+    static const struct {
+        const char *region;
+        int orders;
+    } placed[] = {{"1111", 7}, {"1112", 2}, {"1211", 3}};
+    sim_prepare();
+    b.service.context = &b;
+    ck_assert_int_eq(service_start(&b.service, 7), 0);
+    struct identity all = identity_trusted("uid:0");
+    struct identity one = {.roles = ROLE_SUPERVISOR, .scope = SCOPE_REGION, .region = 111, .principal = "token:t"};
+    for (size_t i = 0; i < ARRAY_LEN(placed); i++)
+        for (int n = 0; n < placed[i].orders; n++) {
+            snprintf(json, sizeof json, "{\"ref\":\"%zu.%d\",\"region\":%s,\"category\":\"legal_aid\"}", i, n, placed[i].region);
+            ck_assert_ptr_nonnull(node_get(ask_box(&b, all, "order.place", json), "order"));
+        }
+    ck_assert_str_eq(member(ask_box(&b, all, "stats.public", "{\"month\":\"2026-11\"}"), "code"), "bad_value");
+    b.service.now = b.service.disk->now = MONDAY_9 + 9 * 24 * HOUR;
+    service_settle(&b.service);
+    const struct node *figures = ask_box(&b, all, "stats.public", "{\"month\":\"2026-11\",\"level\":\"village\"}");
+    /* 7 of one village; the 2 and the 3 of two counties meet in the city */
+    ck_assert_int_eq(member_number(figures, "placed"), 12);
+    const struct node *items = node_get(figures, "items");
+    ck_assert_uint_eq(items->count, 2);
+    for (uint32_t i = 0; i < items->count; i++) {
+        bool is_village = member_number(&items->u.items[i], "region") == 1111;
+        ck_assert(is_village || member_number(&items->u.items[i], "region") == 1);
+        ck_assert_int_eq(member_number(&items->u.items[i], "placed"), is_village ? 7 : 5);
+    }
+    figures = ask_box(&b, one, "stats.public", "{\"month\":\"2026-11\",\"level\":\"town\"}");
+    ck_assert_int_eq(member_number(figures, "placed"), 7); /* the town's two are in no set that lies in it */
+    service_stop(&b.service);
+    disk_free(b.service.disk);
+    arena_fini(&b.arena);
+}
+END_TEST
+
 Suite *suite_privacy(void);
 Suite *suite_privacy(void)
 {
@@ -596,6 +675,7 @@ Suite *suite_privacy(void)
     tcase_add_test(tc, ended_orders_are_forgotten_by_those_of_their_region);
     tcase_add_test(tc, erasing_one_of_a_series_and_all_of_it);
     tcase_add_test(tc, nothing_small_is_the_difference_of_what_is_published);
+    tcase_add_test(tc, a_month_that_is_over_is_published_from_the_log);
     tcase_add_test(tc, what_is_not_seen_is_written_out);
     tcase_add_test(tc, looks_are_seen_in_their_region);
     suite_add_tcase(suite, tc);

@@ -136,6 +136,15 @@ static void check_counts(struct look *l)
         find(l, "offers in an inbox that are not pending", "", "");
 }
 
+/* What was answered lies in the intake no more: it may hold personal data. */
+static void check_intake(struct look *l, const struct redis *redis)
+{
+    const struct redis_key *intake = redis_find(&redis->data, "paidan:intake");
+    for (size_t i = 0; intake != NULL && i < intake->entry_count; i++)
+        if (intake->entries[i].state == ENTRY_ACKNOWLEDGED)
+            find(l, "acknowledged and not deleted", "paidan:intake", intake->entries[i].id);
+}
+
 struct verdict verdict_of_live(struct disk *disk, const struct redis *redis)
 {
     static const char orders[] =
@@ -154,6 +163,7 @@ struct verdict verdict_of_live(struct disk *disk, const struct redis *redis)
     each(&l, orders, check_order);
     each(&l, offers, check_offer);
     check_counts(&l);
+    check_intake(&l, redis);
     sqlite3_close(l.db);
     return v;
 }

@@ -71,10 +71,11 @@ static void check_base(const struct state_head *state, const struct heads *heads
              (unsigned long long)state->base.seq);
 }
 
-/* The heads by the events that they are of, ascending; the last stands beyond all. */
+/* The heads by the events that they are of, ascending. */
 struct place {
     uint64_t seq;
     size_t index;
+    bool is_last; /* beyond all: the number of an event is whatever stands in the file */
 };
 
 static int by_seq(const void *a, const void *b)
@@ -88,10 +89,10 @@ static struct place *places_of(const struct heads *heads)
 {
     struct place *places = must_alloc(heads->count + 1, sizeof *places);
     for (size_t i = 0; i < heads->count; i++)
-        places[i] = (struct place){heads->items[i].chain.seq, i};
+        places[i] = (struct place){.seq = heads->items[i].chain.seq, .index = i};
     if (heads->count != 0)
         qsort(places, heads->count, sizeof *places, by_seq);
-    places[heads->count].seq = UINT64_MAX;
+    places[heads->count].is_last = true;
     return places;
 }
 
@@ -99,7 +100,7 @@ static struct place *places_of(const struct heads *heads)
 static bool compare(struct heads *heads, const struct place **next, const struct chain *chain, struct audit *audit)
 {
     bool is_restored = false;
-    for (; (*next)->seq <= chain->seq; ++*next) {
+    for (; !(*next)->is_last && (*next)->seq <= chain->seq; ++*next) {
         const struct signed_head *head = &heads->items[(*next)->index];
         if ((*next)->seq != chain->seq || memcmp(head->chain.head, chain->head, DIGEST_BYTES) != 0)
             continue;
@@ -126,8 +127,10 @@ int audit_walk(sqlite3 *db, enum vault_profile profile, struct chain *chain, str
     while (audit->finding[0] == '\0' && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
         struct event event;
         row_event(statement, &event);
-        if (event.seq != chain->seq + 1)
+        if (event.seq != chain->seq + 1) {
             find(audit, "event %llu is missing", (unsigned long long)(chain->seq + 1));
+            break;
+        }
         if (is_restored && event.kind != EVENT_RESTORED)
             find(audit, "the log was gone back to event %llu, and event %llu does not say so",
                  (unsigned long long)chain->seq, (unsigned long long)event.seq);

@@ -155,7 +155,7 @@ int store_restore(const struct store_options *options, const char *backup, char 
 int store_accept_loss(const struct store_options *options, char *text, size_t size, struct failure *failure)
 {
     char path[4200];
-    struct state_head head;
+    struct state_head head = {.commits = 0};
     uint64_t lost = 0;
     snprintf(path, sizeof path, "%s/%s", options->directory, STORE_FILE);
     if (access(path, F_OK) != 0)

@@ -26,6 +26,8 @@ ATTACKS = {
                  "UPDATE events SET seq = CASE seq WHEN -3 THEN 4 ELSE 3 END WHERE seq < 0",
     "cut_off": "DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)",
     "head_forged": "UPDATE counters SET head = zeroblob(32)",
+    "base_moved": "DELETE FROM events WHERE seq <= 3; UPDATE counters SET base_seq = 3, base_head = zeroblob(32)",
+    "invented": "DELETE FROM events; UPDATE counters SET base_seq = 1000000, base_head = head, next_event = 1000001",
     "cut_and_made_to_fit": "DELETE FROM events WHERE seq > 2; UPDATE counters SET next_event = 3, row_check = 0"}
 
 
@@ -50,6 +52,8 @@ took = time.monotonic() - began
 events = int(said.stdout.split('"events": ')[1].split(",")[0])
 assert said.returncode == 0, said.stdout
 found = {name: is_found(name, deed) for name, deed in ATTACKS.items()}
+open(HEADS, "w").close()
+found["heads_emptied"] = verify(DATABASE, HEADS).returncode != 0
 print("events=%d thousand_per_second=%d attacks=%d not_found=%d %s" % (
     events, events / took / 1000, len(found), list(found.values()).count(False),
     " ".join("%s=%s" % (name, "found" if was else "NOT_FOUND") for name, was in found.items())))

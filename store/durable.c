@@ -46,7 +46,8 @@ static bool unpack_mark(struct durable *d, const uint8_t bytes[MARK_BYTES], stru
                           .given_up = numbers[4], .lost = numbers[5]};
     memcpy(mark->head.head, bytes + sizeof numbers, DIGEST_BYTES);
     *number = numbers[0];
-    return memcmp(again, bytes, pack_mark(d, mark, *number, again)) == 0;
+    size_t len = pack_mark(d, mark, *number, again);
+    return memcmp(again, bytes, len) == 0;
 }
 
 static int fail(const struct durable *d, const char *what, int rc, struct failure *failure)

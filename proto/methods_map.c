@@ -108,8 +108,7 @@ static bool run_cells(struct call *call, struct pack *out)
     c->width = arg_number(&call->args, P_CELL, 500000);
     c->width = c->width > 10000 ? c->width : 10000;
     c->slot = SLOT_NONE;
-    turn_add_job(call, c, cells_slice);
-    return true;
+    return turn_add_job(call, c, cells_slice);
 }
 
 /* map.regions: supply against demand by region and by category. */
@@ -258,8 +257,7 @@ static bool run_regions(struct call *call, struct pack *out)
         free(s);
         return error_set(&call->error, REFUSAL_NOT_FOUND, "region", "%s", "");
     }
-    turn_add_job(call, s, survey_slice);
-    return true;
+    return turn_add_job(call, s, survey_slice);
 }
 
 /* map.activity: the most active organisations, and how the index spreads. */
@@ -350,8 +348,7 @@ static bool run_activity(struct call *call, struct pack *out)
     r->outer = outer;
     r->slot = SLOT_NONE;
     r->limit = (uint32_t)(limit < SHOWN_MAX ? limit : SHOWN_MAX);
-    turn_add_job(call, r, rank_slice);
-    return true;
+    return turn_add_job(call, r, rank_slice);
 }
 
 const struct method map_methods[] = {

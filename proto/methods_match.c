@@ -82,8 +82,7 @@ static bool find(struct call *call, struct finding *f, struct pack *out)
     if (arg_number(&call->args, P_REASONS, 0) != 0) {
         struct finding *kept = must_alloc(1, sizeof *kept);
         *kept = *f;
-        turn_add_job(call, kept, count_slice);
-        return true;
+        return turn_add_job(call, kept, count_slice);
     }
     pack_map(out);
     pack_items(call, &want, f->rank, f->limit, out);

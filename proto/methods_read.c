@@ -134,8 +134,12 @@ static bool run_subscribe(struct call *call, struct pack *out)
     if (q == NULL)
         return false;
     access_narrow(call, q);
-    turn_subscribe(call, arg_has(&call->args, P_AFTER) ? q->after : UINT64_MAX, &q->filter);
+    bool is_subscribed = turn_subscribe(call, arg_has(&call->args, P_AFTER) ? q->after : UINT64_MAX, &q->filter);
+    if (!is_subscribed)
+        free((void *)(uintptr_t)q->filter.regions);
     query_free(q); /* the subscription has the filter's regions now */
+    if (!is_subscribed)
+        return false;
     pack_map(out);
     pack_key_uint(out, "subscription", call->outcome.id);
     pack_close(out);

@@ -11,8 +11,8 @@ static bool run_hello(struct call *call, struct pack *out)
     char roles[ROLES_BYTES];
     const struct identity *who = &call->session->who;
     const char *token = arg_has(&call->args, P_TOKEN) ? call->args.text[P_TOKEN] : NULL;
-    if (token != NULL && !turn_identify(call->turn, call->session, token, strlen(token)))
-        return error_set(&call->error, REFUSAL_UNAUTHENTICATED, "token", "it is unknown, expired or revoked");
+    if (token != NULL && !turn_identify(call->turn, call->session, token, strlen(token), &call->error))
+        return false;
     if (arg_has(&call->args, P_CLIENT))
         snprintf(call->session->actor, sizeof call->session->actor, "%.30s/%.32s",
                  call->session->who.principal, call->args.text[P_CLIENT]);

@@ -201,6 +201,10 @@ static struct turn_settings turn_settings_of(const struct server *server)
                                   .retain_contacts_ms = days_ms(s->retain_contacts_days),
                                   .refs_max = s->refs_max,
                                   .questions_max = s->questions_max,
+                                  .input_bytes = (uint64_t)s->input_mib << 20,
+                                  .output_bytes = (uint64_t)s->output_mib << 20,
+                                  .connections = s->connections_max,
+                                  .share_percent = s->caller_share,
                                   .requests_per_s = s->requests_per_s,
                                   .issuer = s->issuer,
                                   .codes = &server->codes};

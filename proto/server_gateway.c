@@ -463,7 +463,8 @@ void gateway_head(struct http_connection *c)
     if (!is_allowed(c) || kind < 0)
         return;
     struct http_call *call = call_new(c, (enum call_kind)kind);
-    if (token != NULL && !turn_identify(turn, call->session, token, strlen(token))) {
+    struct error error;
+    if (token != NULL && !turn_identify(turn, call->session, token, strlen(token), &error)) {
         log_warn("wrong_token", "request=%s", c->request_id);
         c->closes = c->lingers = true;
         http_refuse(c, 0, REFUSAL_UNAUTHENTICATED, "token", "it is unknown, expired or revoked");

@@ -19,11 +19,11 @@
 
 #define OUTPUT_PAUSE (64u << 10)
 #define OUTPUT_MAX (32u << 20)
-#define OUTPUT_ALL_MAX (256u << 20) /* of all connections; beyond it those go that owe more than their share */
 #define FRAME_MS 30000
 #define STRANGER_MS 10000        /* to say who one is */
 #define STRANGER_BYTES 4096      /* the longest request before that */
 #define WRONG_TOKENS_MAX 3       /* then the connection ends */
+#define SMALL_BYTES 4096         /* of a frame that has not ended: always held */
 #define IN_FLIGHT_MAX 1024       /* answers that one connection may wait for; no more is read then */
 #define UNACKNOWLEDGED_MS 30000u /* a peer that is silent at the network's level is gone */
 #define KEEP_IDLE_S 60   /* a silent peer is asked whether it is there, */
@@ -47,6 +47,22 @@ static void enter(struct server *s, struct connection *c)
     s->connection_count++;
 }
 
+static void on_input_changed(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *context)
+{
+    struct connection *c = context;
+    (void)buffer;
+    holder_take(&c->session->holder, BUDGET_INPUT, info->n_added);
+    holder_give(&c->session->holder, BUDGET_INPUT, info->n_deleted);
+}
+
+static void on_output_changed(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *context)
+{
+    struct connection *c = context;
+    (void)buffer;
+    holder_take(&c->session->holder, BUDGET_OUTPUT, info->n_added);
+    holder_give(&c->session->holder, BUDGET_OUTPUT, info->n_deleted);
+}
+
 static void close_connection(struct connection *c)
 {
     struct server *s = c->server;
@@ -61,6 +77,8 @@ static void close_connection(struct connection *c)
         c->next->prev = c->prev;
     s->connection_count--;
     s->strangers -= c->is_stranger;
+    evbuffer_remove_cb(bufferevent_get_input(c->bev), on_input_changed, c);
+    evbuffer_remove_cb(bufferevent_get_output(c->bev), on_output_changed, c);
     turn_disconnect(s->turn, c->session);
     log_debug("disconnected", "connection=%llu", (unsigned long long)c->number);
     tls_bye(c->bev);
@@ -122,7 +140,6 @@ void net_send(void *context, uint64_t number, const uint8_t *bytes, size_t len)
         close_after_output(c);
         return;
     }
-    c->session->held_bytes -= len < c->session->held_bytes ? len : c->session->held_bytes;
     if (bytes[0] == 0x94 && c->outstanding != 0) /* an answer, where a notification is a list of three */
         c->outstanding--;
     if (evbuffer_get_length(output) > OUTPUT_PAUSE)
@@ -137,11 +154,11 @@ size_t net_backlog(void *context, uint64_t number)
     return c != NULL ? evbuffer_get_length(bufferevent_get_output(c->bev)) : http_backlog(context, number);
 }
 
-static void refuse_frame(struct connection *c, const char *why)
+static void refuse_frame(struct connection *c, enum refusal_code code, const char *why)
 {
     struct pack pack = {.bytes = NULL};
     struct error error;
-    error_set(&error, REFUSAL_BAD_FRAME, NULL, "%s", why);
+    error_set(&error, code, NULL, "%s", why);
     pack_fixed_list(&pack, 4);
     pack_int(&pack, 1);
     pack_int(&pack, 0);
@@ -160,12 +177,31 @@ static void look_at_caller(struct connection *c)
         c->is_stranger = false;
         c->server->strangers--;
     }
+    if (c->session->is_one_too_many && !c->is_closing) {
+        log_warn("connection_refused", "reason=caller_share principal=%s", c->session->who.principal);
+        close_after_output(c);
+    }
     if (c->session->failures >= WRONG_TOKENS_MAX && !c->is_closing) {
         log_warn("wrong_tokens", "connection=%llu", (unsigned long long)c->number);
         close_after_output(c);
     }
     if (c->outstanding >= IN_FLIGHT_MAX || c->session->held_bytes > OUTPUT_PAUSE)
         pause_reading(c);
+}
+
+/* A frame that has not ended is held until it has, which others' memory must not be spent on. */
+static void look_at_input(struct connection *c)
+{
+    struct error error;
+    struct holder *holder = &c->session->holder;
+    if (c->is_closing || holder->held[BUDGET_INPUT] <= SMALL_BYTES ||
+        budget_allows(holder->budget, holder->caller, BUDGET_INPUT, 0, &error))
+        return;
+    turn_end(c->server->turn);
+    refuse_frame(c, error.code, error.detail);
+    close_after_output(c);
+    struct evbuffer *input = bufferevent_get_input(c->bev);
+    evbuffer_drain(input, evbuffer_get_length(input));
 }
 
 static void on_read(struct bufferevent *bev, void *context)
@@ -194,12 +230,13 @@ static void on_read(struct bufferevent *bev, void *context)
     }
     if (state == FRAME_BAD) {
         turn_end(c->server->turn); /* the answers before it first */
-        refuse_frame(c, why);
+        refuse_frame(c, REFUSAL_BAD_FRAME, why);
         close_after_output(c);
     }
     c->frame_since = len == used || c->is_paused ? 0 : c->frame_since != 0 && used == 0 ? c->frame_since
                                                                        : server_now(c->server);
     evbuffer_drain(input, used);
+    look_at_input(c);
 }
 
 static void on_written(struct bufferevent *bev, void *context)
@@ -241,11 +278,12 @@ static struct identity identify(const struct server *s, int fd, const struct lis
     return who;
 }
 
-static const char *why_not_accepted(const struct server *s, bool is_stranger)
+static const char *why_not_accepted(const struct server *s, bool is_stranger, bool is_vouched)
 {
     if (s->is_stopping)
         return "draining";
-    if (s->connection_count >= s->settings.connections_max)
+    uint32_t kept = is_vouched ? s->settings.connections_max / 8 + 4 : 0; /* for those who must get in to help */
+    if (s->connection_count >= s->settings.connections_max + kept)
         return "connections_max";
     return is_stranger && s->strangers >= (s->settings.connections_max + 1) / 2 ? "strangers" : NULL;
 }
@@ -269,7 +307,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     struct listener *l = context;
     struct server *s = l->server;
     struct identity who = identify(s, fd, l);
-    const char *why_not = why_not_accepted(s, who.roles == 0);
+    const char *why_not = why_not_accepted(s, who.roles == 0, l->is_unix && who.roles == ROLE_EVERY);
     (void)listener;
     (void)address;
     (void)address_len;
@@ -293,6 +331,9 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     c->is_stranger = who.roles == 0;
     s->strangers += c->is_stranger;
     c->session = turn_connect(s->turn, c->number, &who);
+    holder_take(&c->session->holder, BUDGET_CONNECTIONS, 1);
+    evbuffer_add_cb(bufferevent_get_input(c->bev), on_input_changed, c);
+    evbuffer_add_cb(bufferevent_get_output(c->bev), on_output_changed, c);
     enter(s, c);
     bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
     bufferevent_enable(c->bev, EV_READ | EV_WRITE);
@@ -458,7 +499,8 @@ void net_sweep(struct server *s)
     size_t all = 0;
     for (const struct connection *c = s->connections; c != NULL; c = c->next)
         all += owed_bytes(c);
-    size_t most = all > OUTPUT_ALL_MAX ? OUTPUT_ALL_MAX / s->connection_count : OUTPUT_MAX;
+    size_t all_max = (size_t)s->settings.output_mib << 20;
+    size_t most = all > all_max / 4 * 3 ? all_max / s->connection_count : OUTPUT_MAX;
     for (struct connection *c = s->connections, *next = NULL; c != NULL; c = next) {
         next = c->next;
         bool is_silent = c->is_stranger && now - c->since > STRANGER_MS;

@@ -21,6 +21,11 @@ void deliver(struct turn *t, uint64_t connection, const uint8_t *bytes, size_t l
     struct delivery *d = &t->delivery;
     struct frame_head head = {.barrier = BARRIER_UNKNOWN, .connection = connection, .len = len};
     size_t need = sizeof head + len;
+    struct session *s = find_session(t, connection);
+    if (s != NULL) {
+        s->held_bytes += len;
+        holder_take(&s->holder, BUDGET_OUTPUT, len);
+    }
     if (d->room - d->len < need) {
         d->room = (d->len + need) * 2;
         d->bytes = must_realloc(d->bytes, d->room, 1);
@@ -28,6 +33,16 @@ void deliver(struct turn *t, uint64_t connection, const uint8_t *bytes, size_t l
     memcpy(d->bytes + d->len, &head, sizeof head);
     memcpy(d->bytes + d->len + sizeof head, bytes, len);
     d->len += need;
+}
+
+/* What was held for somebody leaves, or will not. */
+static void let_go(struct turn *t, uint64_t connection, size_t len)
+{
+    struct session *s = find_session(t, connection);
+    if (s == NULL)
+        return; /* and with it went what it held */
+    s->held_bytes -= len;
+    holder_give(&s->holder, BUDGET_OUTPUT, len);
 }
 
 /* All that the turn has answered may have seen what it holds: it waits for that batch. */
@@ -52,6 +67,7 @@ static void release(struct turn *t)
             break;
         const uint8_t *frame = d->bytes + d->sent + sizeof head;
         d->sent += sizeof head + head.len;
+        let_go(t, head.connection, head.len);
         leave(t, head.barrier, head.connection, frame, head.len);
     }
     if (d->sent > d->len / 2) {
@@ -131,8 +147,10 @@ static bool gate(struct turn *t, struct call *call, const struct node *method_na
         return error_set(&call->error, REFUSAL_UNAUTHENTICATED, NULL, "%s", "");
     if (is_too_fast(t, call->session, call->now))
         return error_set(&call->error, REFUSAL_RATE_LIMITED, NULL, "at most %u a second", t->settings.requests_per_s);
-    if ((m->flags & METHOD_READER) != 0 && t->questions_open + t->job_count >= t->settings.questions_max)
-        return error_set(&call->error, REFUSAL_OVERLOADED, NULL, "%s", "");
+    struct caller *caller = call->session->holder.caller;
+    if (((m->flags & METHOD_READER) != 0 && !budget_allows(&t->budget, caller, BUDGET_QUESTIONS, 1, &call->error)) ||
+        ((m->flags & METHOD_WRITE) == 0 && !budget_allows(&t->budget, caller, BUDGET_OUTPUT, 1, &call->error)))
+        return false;
     if (t->is_draining && (m->flags & METHOD_NEW) != 0)
         return error_set(&call->error, REFUSAL_DRAINING, NULL, "%s", "");
     if (t->is_storage_low && (m->flags & METHOD_NEW) != 0)
@@ -154,7 +172,10 @@ static bool run(struct turn *t, struct call *call)
     if (has_ref) {
         call->ref_id = refs_find(&t->refs, call->who.principal, call->args.text[P_REF]);
         if (call->ref_id != 0) {
-            ask_ref(t, call);
+            if (budget_allows(&t->budget, call->session->holder.caller, BUDGET_QUESTIONS, 1, &call->error))
+                ask_ref(t, call);
+            else
+                answer_error(t, call->session->connection, call->msgid, &call->error);
             return false;
         }
     }
@@ -177,6 +198,7 @@ static bool run(struct turn *t, struct call *call)
                               .msgid = call->msgid,
                               .method = call->method,
                               .who = call->who,
+                              .caller = call->session->holder.caller,
                               .carried = call->carried,
                               .about = call->about};
         if (arg_has(&call->args, P_REASON))
@@ -188,7 +210,6 @@ static bool run(struct turn *t, struct call *call)
     }
     if ((call->method->flags & METHOD_WRITE) == 0) {
         deliver(t, call->session->connection, t->pack.bytes, t->pack.len);
-        call->session->held_bytes += t->pack.len;
         return false;
     }
     if (has_ref) {

@@ -10,6 +10,7 @@
 
 #include "access.h"
 #include "arena.h"
+#include "budget.h"
 #include "codec.h"
 #include "engine/engine.h"
 #include "params.h"
@@ -41,6 +42,8 @@ struct turn_settings {
     int64_t retain_events_ms, retain_refs_ms, retain_contacts_ms; /* 0: for ever */
     uint64_t refs_max;
     uint32_t questions_max; /* that may wait for the reader */
+    uint64_t input_bytes, output_bytes, connections, streams; /* of all callers together; 0: no bound */
+    unsigned share_percent; /* of these, of one caller */
     uint32_t requests_per_s; /* of one caller; 0: no bound */
     const char *issuer; /* who stands on certificates; outlives the turn */
     const struct code_tables *codes; /* what code.list shows of the deployment's files; may be NULL */
@@ -53,8 +56,10 @@ struct session {
     char actor[ACTOR_BYTES_MAX + 1];     /* the principal, with the client's name when it gave one */
     struct subscription *subscriptions;
     uint64_t last_subscription; /* its number: counted by session, so that it tells nothing of others */
-    size_t held_bytes; /* of answers to reads that it has not been sent yet; the server counts them down */
+    struct holder holder;
+    size_t held_bytes;        /* of its answers that wait for their batch */
     uint32_t place, failures; /* failures: wrong tokens */
+    bool is_one_too_many;     /* of its caller's connections: it should end */
     struct session *next, *prev;
 };
 
@@ -72,8 +77,10 @@ void turn_load_token(void *turn, const struct token_row *row);
 struct session *turn_connect(struct turn *turn, uint64_t connection,
                              const struct identity *who);
 void turn_disconnect(struct turn *turn, struct session *session);
-/* Says who the caller is, by a token; what it could do before is over. False: nobody's token. */
-bool turn_identify(struct turn *turn, struct session *session, const char *token, size_t len);
+/* Says who the caller is, by a token; what it could do before is over. False: nobody's token, or one with
+ * too many connections; *error says it. */
+bool turn_identify(struct turn *turn, struct session *session, const char *token, size_t len, struct error *error);
+struct budget *turn_budget(struct turn *turn);
 
 /* One whole frame. False: it was no request; an error was sent where it could be, and the connection
  * should end after that. */
@@ -139,9 +146,9 @@ struct call {
 
 /* Work on the whole state that would hold the loop up: a slice a turn, at most one job's slice each.
  * `slice` does a little and says whether that was all; then it has packed the answer, or set the
- * call's error. `state` is given back with free(). */
+ * call's error. `state` is given back with free(). False: the caller has too many already, says the error. */
 typedef bool job_slice(struct call *call, void *state, struct pack *out);
-void turn_add_job(struct call *call, void *state, job_slice *slice);
+bool turn_add_job(struct call *call, void *state, job_slice *slice);
 
 enum method_flags {
     METHOD_WRITE = 1,  /* changes something; takes `ref` */
@@ -184,7 +191,7 @@ void call_add_contact(struct call *call, const struct contact_row *row);
 const char *turn_issuer(const struct turn *turn);
 const struct code_tables *turn_codes(const struct turn *turn);
 bool turn_is_draining(const struct turn *turn);
-void turn_subscribe(struct call *call, uint64_t after, const struct query_filter *filter);
+bool turn_subscribe(struct call *call, uint64_t after, const struct query_filter *filter); /* false: too many */
 void turn_reload(struct turn *turn);
 void turn_pack_extra(struct turn *turn, struct pack *pack);
 struct arena *turn_arena(struct turn *turn);

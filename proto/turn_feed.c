@@ -12,6 +12,7 @@ void drop_subscriptions(struct session *s)
 {
     while (s->subscriptions != NULL) {
         struct subscription *next = s->subscriptions->next;
+        holder_give(&s->holder, BUDGET_SUBSCRIPTIONS, 1);
         free((void *)(uintptr_t)s->subscriptions->filter.regions);
         free(s->subscriptions);
         s->subscriptions = next;
@@ -45,7 +46,8 @@ static void notify(struct turn *t, uint64_t barrier, const struct session *s, st
 
 static bool is_behind(struct turn *t, const struct session *s)
 {
-    return t->ports.backlog(t->ports.context, s->connection) > BACKLOG_MAX;
+    return t->ports.backlog(t->ports.context, s->connection) > BACKLOG_MAX ||
+           !budget_has_room(&t->budget, s->holder.caller, BUDGET_OUTPUT, 1);
 }
 
 static void catch_up(struct turn *t, struct session *s, struct subscription *sub)
@@ -105,8 +107,12 @@ void publish(struct turn *t, const struct batch *batch)
     t->published = batch->events[batch->event_count - 1].seq;
 }
 
-void turn_subscribe(struct call *call, uint64_t after, const struct query_filter *filter)
+bool turn_subscribe(struct call *call, uint64_t after, const struct query_filter *filter)
 {
+    struct holder *holder = &call->session->holder;
+    if (!budget_allows(holder->budget, holder->caller, BUDGET_SUBSCRIPTIONS, 1, &call->error))
+        return false;
+    holder_take(holder, BUDGET_SUBSCRIPTIONS, 1);
     struct subscription *sub = must_alloc(1, sizeof *sub);
     sub->number = ++call->session->last_subscription;
     sub->filter = *filter;
@@ -115,6 +121,7 @@ void turn_subscribe(struct call *call, uint64_t after, const struct query_filter
     call->session->subscriptions = sub;
     call->outcome.id = sub->number;
     call->turn->is_somebody_behind = true;
+    return true;
 }
 
 void feed(struct turn *t, const struct asked *asked, const struct query *q)

@@ -45,6 +45,7 @@ struct turn {
     struct arena arena;
     struct refs refs;
     struct tokens tokens;
+    struct budget budget;
     uint64_t next_ref;
     struct ref_day *ref_days;
     uint32_t ref_day_count;
@@ -88,6 +89,7 @@ struct job {
     uint64_t connection;
     uint32_t msgid;
     struct identity who;
+    struct caller *caller;
     const struct method *method;
     void *state;
     job_slice *slice;
@@ -100,6 +102,7 @@ struct asked {
     uint32_t msgid;
     const struct method *method;
     struct identity who; /* who asked */
+    struct caller *caller; /* whose question it is; NULL: the service's own */
     char actor[ACTOR_BYTES_MAX + 1], ref[130];
     got_answer *got; /* a question of the service's own; else NULL */
     void *context;

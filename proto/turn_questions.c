@@ -20,6 +20,10 @@ void ask(struct turn *t, struct query *q, const struct asked *asked)
     q->link = t->questions;
     t->questions = q;
     t->questions_open++;
+    if (kept->caller == NULL)
+        return;
+    kept->caller->references++;
+    budget_take(&t->budget, kept->caller, BUDGET_QUESTIONS, 1);
 }
 
 void turn_ask(struct turn *t, struct query *q, got_answer *got, void *context)
@@ -35,21 +39,30 @@ void ask_ref(struct turn *t, const struct call *call)
     struct asked asked = {.connection = call->session->connection,
                           .digest = call->digest,
                           .msgid = call->msgid,
-                          .who = call->who};
+                          .who = call->who,
+                          .caller = call->session->holder.caller};
     q->ref_id = call->ref_id;
     snprintf(asked.ref, sizeof asked.ref, "%s", call->args.text[P_REF]);
     ask(t, q, &asked);
 }
 
-void turn_add_job(struct call *call, void *state, job_slice *slice)
+bool turn_add_job(struct call *call, void *state, job_slice *slice)
 {
     struct turn *t = call->turn;
+    struct caller *caller = call->session->holder.caller;
+    if (!budget_allows(&t->budget, caller, BUDGET_JOBS, 1, &call->error)) {
+        free(state);
+        return false;
+    }
+    caller->references++;
+    budget_take(&t->budget, caller, BUDGET_JOBS, 1);
     struct job *job = must_alloc(1, sizeof *job);
-    *job = (struct job){.connection = call->session->connection, .msgid = call->msgid, .who = call->who,
+    *job = (struct job){.connection = call->session->connection, .msgid = call->msgid, .who = call->who, .caller = caller,
                         .method = call->method, .state = state, .slice = slice, .next = t->jobs};
     t->jobs = job;
     t->job_count++;
     call->is_job = true;
+    return true;
 }
 
 void work_on_job(struct turn *t, int64_t now)
@@ -66,6 +79,8 @@ void work_on_job(struct turn *t, int64_t now)
     pack_nil(&t->pack);
     if (call.session != NULL && !is_good_still(t, &job->who))
         error_set(&call.error, REFUSAL_UNAUTHENTICATED, NULL, "%s", "");
+    else if (call.session != NULL && !budget_has_room(&t->budget, job->caller, BUDGET_OUTPUT, 1))
+        budget_allows(&t->budget, job->caller, BUDGET_OUTPUT, 1, &call.error);
     else if (call.session != NULL && !job->slice(&call, job->state, &t->pack))
         return;
     if (call.error.code != REFUSAL_NONE)
@@ -74,6 +89,8 @@ void work_on_job(struct turn *t, int64_t now)
         deliver(t, job->connection, t->pack.bytes, t->pack.len);
     *at = NULL;
     t->job_count--;
+    budget_give(&t->budget, job->caller, BUDGET_JOBS, 1);
+    budget_release(&t->budget, job->caller);
     free(job->state);
     free(job);
 }
@@ -196,6 +213,8 @@ void answer_query(struct turn *t, struct query *q)
         answer_ref(t, asked, q);
     } else if (is_later(asked)) {
         change_later(t, q, asked, s);
+    } else if (!budget_allows(&t->budget, asked->caller, BUDGET_OUTPUT, 1, &call.error)) {
+        answer_error(t, asked->connection, asked->msgid, &call.error);
     } else {
         begin_answer(&t->pack, asked->msgid);
         pack_nil(&t->pack);
@@ -207,6 +226,10 @@ void answer_query(struct turn *t, struct query *q)
     }
     if (is_later(asked))
         later_closed(t);
+    if (asked->caller != NULL) {
+        budget_give(&t->budget, asked->caller, BUDGET_QUESTIONS, 1);
+        budget_release(&t->budget, asked->caller);
+    }
     free((void *)(uintptr_t)q->filter.regions);
     free(asked->carried);
     free(asked);

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <string.h>
+
+#define SUBSCRIPTIONS_MAX 8192 /* each event is looked at for each */
+#define JOBS_MAX 256           /* each holds some hundred KiB, and one of them goes on each turn */
 
 struct turn *turn_new(struct engine *engine, const struct turn_ports *ports,
                       const struct turn_settings *settings, uint64_t random_key)
@@ -12,7 +14,6 @@ struct turn *turn_new(struct engine *engine, const struct turn_ports *ports,
     struct turn *t = must_alloc(1, sizeof *t);
     t->engine = engine;
     t->ports = *ports;
-    t->settings = *settings;
     t->calls_end = &t->calls;
     t->gathering = &t->batches[0];
     t->last_number = 1;
@@ -20,6 +21,7 @@ struct turn *turn_new(struct engine *engine, const struct turn_ports *ports,
     t->next_ref = 1;
     refs_init(&t->refs, random_key);
     pool_init(&t->session_table, sizeof(struct session *));
+    turn_configure(t, settings);
     return t;
 }
 
@@ -36,6 +38,7 @@ void turn_free(struct turn *t)
         free(t->jobs);
         t->jobs = next;
     }
+    budget_fini(&t->budget);
     map_fini(&t->session_places);
     map_fini(&t->changed);
     pool_fini(&t->session_table);
@@ -54,6 +57,26 @@ void turn_free(struct turn *t)
 void turn_configure(struct turn *t, const struct turn_settings *settings)
 {
     t->settings = *settings;
+    t->budget.share_percent = settings->share_percent;
+    t->budget.max[BUDGET_INPUT] = settings->input_bytes;
+    t->budget.max[BUDGET_OUTPUT] = settings->output_bytes;
+    t->budget.max[BUDGET_CONNECTIONS] = settings->connections;
+    t->budget.max[BUDGET_STREAMS] = settings->streams;
+    t->budget.max[BUDGET_SUBSCRIPTIONS] = SUBSCRIPTIONS_MAX;
+    t->budget.max[BUDGET_QUESTIONS] = settings->questions_max;
+    t->budget.max[BUDGET_JOBS] = JOBS_MAX;
+}
+
+struct budget *turn_budget(struct turn *t)
+{
+    return &t->budget;
+}
+
+/* Whether the system itself says who it is, and it may do everything. */
+static bool is_vouched(const struct identity *who)
+{
+    return !who->has_secret && who->roles == ROLE_EVERY &&
+           (strncmp(who->principal, "uid:", 4) == 0 || strcmp(who->principal, "intake") == 0);
 }
 
 struct engine *turn_engine(struct turn *t)
@@ -89,6 +112,7 @@ struct session *turn_connect(struct turn *t, uint64_t connection, const struct i
     s->connection = connection;
     s->who = *who;
     snprintf(s->actor, sizeof s->actor, "%s", who->principal);
+    budget_join(&s->holder, &t->budget, who->principal, is_vouched(who));
     s->next = t->sessions;
     if (s->next != NULL)
         s->next->prev = s;
@@ -116,20 +140,18 @@ void turn_disconnect(struct turn *t, struct session *session)
     map_remove(&t->session_places, session->connection);
     pool_give(&t->session_table, session->place);
     drop_subscriptions(session);
+    budget_part(&session->holder);
     free(session);
 }
 
 bool is_too_fast(struct turn *t, const struct session *s, int64_t now)
 {
-    uint64_t hash = 0;
     uint64_t rate = t->settings.requests_per_s;
     if (rate == 0)
         return false;
     if (t->buckets == NULL)
         t->buckets = must_alloc(BUCKETS, sizeof *t->buckets);
-    for (const char *at = s->who.principal; *at != '\0'; at++)
-        hash = hash64(hash ^ (unsigned char)*at) + 1;
-    struct bucket *b = &t->buckets[hash % BUCKETS];
+    struct bucket *b = &t->buckets[s->holder.caller->hash % BUCKETS];
     uint64_t drained = now > b->at ? (uint64_t)(now - b->at) * rate : 0;
     b->level = drained < b->level ? b->level - drained : 0;
     b->at = now;
@@ -180,15 +202,20 @@ void turn_put_token(struct turn *t, const struct token_row *row)
             end_rights(s);
 }
 
-bool turn_identify(struct turn *t, struct session *s, const char *token, size_t len)
+bool turn_identify(struct turn *t, struct session *s, const char *token, size_t len, struct error *error)
 {
     end_rights(s);
-    if (tokens_check(&t->tokens, token, len, t->ports.now(t->ports.context), &s->who)) {
-        snprintf(s->actor, sizeof s->actor, "%s", s->who.principal);
-        return true;
+    if (!tokens_check(&t->tokens, token, len, t->ports.now(t->ports.context), &s->who)) {
+        s->failures++;
+        t->counts.wrong_tokens++;
+        return error_set(error, REFUSAL_UNAUTHENTICATED, "token", "it is unknown, expired or revoked");
     }
-    s->failures++;
-    t->counts.wrong_tokens++;
+    snprintf(s->actor, sizeof s->actor, "%s", s->who.principal);
+    budget_join(&s->holder, &t->budget, s->who.principal, false);
+    if (s->holder.held[BUDGET_CONNECTIONS] == 0 || budget_allows(&t->budget, s->holder.caller, BUDGET_CONNECTIONS, 0, error))
+        return true;
+    end_rights(s);
+    s->is_one_too_many = true;
     return false;
 }
 

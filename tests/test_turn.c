@@ -227,11 +227,45 @@ START_TEST(a_draining_turn_takes_no_new_orders)
 }
 END_TEST
 
+/* One caller's share of the work in slices and of subscriptions, whatever it asks for; what it held goes with it. */
+START_TEST(a_caller_holds_no_more_than_its_share)
+{
+    struct bench b;
+    set_up(&b);
+    struct turn_settings settings = {.questions_max = 10, .share_percent = 25, .output_bytes = 256 << 20};
+    struct identity who = identity_trusted("token:x");
+    struct budget *budget = turn_budget(b.turn);
+    turn_configure(b.turn, &settings);
+    turn_disconnect(b.turn, b.session);
+    b.session = turn_connect(b.turn, 10, &who);
+    uint64_t jobs = budget->max[BUDGET_JOBS] / 4;
+    uint64_t subscriptions = budget->max[BUDGET_SUBSCRIPTIONS] / 4;
+    for (uint32_t i = 0; i < 1000; i++)
+        request(&b, i, "map.cells", NULL, 0);
+    ck_assert_uint_eq(budget->held[BUDGET_JOBS], jobs);
+    ck_assert_uint_eq(budget->refused[BUDGET_JOBS], 1000 - jobs);
+    for (uint32_t i = 0; i < 30000; i++)
+        request(&b, i, "event.subscribe", NULL, 0);
+    ck_assert_uint_eq(budget->held[BUDGET_SUBSCRIPTIONS], subscriptions);
+    ck_assert_uint_eq(budget->refused[BUDGET_SUBSCRIPTIONS], 30000 - subscriptions);
+    for (uint32_t i = 0; i < 300; i++)
+        request(&b, i, "order.list", NULL, 0);
+    ck_assert_uint_eq(budget->held[BUDGET_QUESTIONS], 2);
+    turn_disconnect(b.turn, b.session);
+    ck_assert_uint_eq(budget->held[BUDGET_SUBSCRIPTIONS] + budget->held[BUDGET_OUTPUT], 0);
+    for (uint64_t i = 0; i <= jobs; i++)
+        turn_end(b.turn);
+    ck_assert_uint_eq(budget->held[BUDGET_JOBS], 0);
+    tear_down(&b);
+}
+END_TEST
+
 Suite *suite_turn(void);
 Suite *suite_turn(void)
 {
     Suite *s = suite_create("turn");
     TCase *t = tcase_create("turn");
+    tcase_add_test(t, a_caller_holds_no_more_than_its_share);
     tcase_add_test(t, nothing_leaves_before_it_is_on_disk);
     tcase_add_test(t, a_commit_that_ends_in_the_middle_of_a_pass_releases_its_own_answers_only);
     tcase_add_test(t, writes_are_gathered_while_the_writer_is_busy);

@@ -364,7 +364,8 @@ static struct session *come(struct trespass *t)
     if (!t->who.has_secret)
         return session;
     turn_load_token(t->service.turn, &t->row);
-    must(turn_identify(t->service.turn, session, t->token, strlen(t->token)));
+    struct error error;
+    must(turn_identify(t->service.turn, session, t->token, strlen(t->token), &error));
     return session;
 }
 
@@ -393,9 +394,10 @@ static void end_token(struct trespass *t, struct session *session)
         t->is_mistaken = true;
         return;
     }
+    struct error error;
     switch (draw(t, 3)) {
     case 0: /* what was asked goes on as who asked; nothing new may be */
-        turn_identify(t->service.turn, session, wrong, sizeof wrong - 1);
+        turn_identify(t->service.turn, session, wrong, sizeof wrong - 1, &error);
         t->is_mistaken = true;
         return;
     case 1:

@@ -204,6 +204,7 @@ static struct turn_settings turn_settings_of(const struct server *server)
                                   .input_bytes = (uint64_t)s->input_mib << 20,
                                   .output_bytes = (uint64_t)s->output_mib << 20,
                                   .connections = s->connections_max,
+                                  .streams = HTTP_STREAMS_MAX,
                                   .share_percent = s->caller_share,
                                   .requests_per_s = s->requests_per_s,
                                   .issuer = s->issuer,

@@ -334,10 +334,13 @@ static void get_events(struct http_connection *c)
     struct pack pack = {.bytes = NULL};
     struct error error;
     begin_request(&pack, "event.subscribe");
-    if (pack_query(&pack, &c->head, &error))
+    struct holder *holder = &c->call->session->holder;
+    if (pack_query(&pack, &c->head, &error) && budget_allows(holder->budget, holder->caller, BUDGET_STREAMS, 1, &error)) {
+        holder_take(holder, BUDGET_STREAMS, 1); /* until the session ends, with the stream */
         submit(c, &pack);
-    else
+    } else {
         http_refuse(c, 0, error.code, error.field, error.detail);
+    }
     pack_fini(&pack);
 }
 
@@ -452,6 +455,22 @@ static int kind_of(const struct http_head *head)
     return head->verb == HTTP_GET && strcmp(head->path, "/events") == 0 ? CALL_EVENTS : -1;
 }
 
+/* Room for the body, until it is answered; small ones need none. False: it was refused. */
+static bool reserve_body(struct http_connection *c, struct holder *holder)
+{
+    struct error error;
+    uint64_t bytes = c->head.is_chunked || c->head.body_bytes > HTTP_BODY_BYTES_MAX ? HTTP_BODY_BYTES_MAX : c->head.body_bytes;
+    if (bytes <= STRANGER_BODY_MAX)
+        return true;
+    if (budget_allows(holder->budget, holder->caller, BUDGET_INPUT, bytes, &error)) {
+        holder_take(holder, BUDGET_INPUT, bytes);
+        return true;
+    }
+    c->closes = c->lingers = true;
+    http_refuse(c, 0, error.code, NULL, error.detail);
+    return false;
+}
+
 /* Who calls is asked before a body is read: nobody's large one is taken. */
 void gateway_head(struct http_connection *c)
 {
@@ -468,7 +487,7 @@ void gateway_head(struct http_connection *c)
         log_warn("wrong_token", "request=%s", c->request_id);
         c->closes = c->lingers = true;
         http_refuse(c, 0, REFUSAL_UNAUTHENTICATED, "token", "it is unknown, expired or revoked");
-    } else if (call->session->who.roles != 0) {
+    } else if (call->session->who.roles != 0 && reserve_body(c, &call->session->holder)) {
         c->body_max = HTTP_BODY_BYTES_MAX;
     }
 }

@@ -68,6 +68,8 @@ struct server {
     int64_t stopping_since;
 };
 
+#define HTTP_STREAMS_MAX 1000 /* half of HTTP's connections: health and short calls keep the rest */
+
 int64_t server_now(void *server);
 int64_t server_micros(void *server); /* of a clock that only goes forwards */
 

@@ -117,6 +117,17 @@ static const struct node *ask(struct client *client, const char *method)
     return client_call(client, &error);
 }
 
+static void look_at_certificate(struct doctor *d, int64_t expires_at)
+{
+    double days = (double)(expires_at - (int64_t)time(NULL) * 1000) / DAY_MS;
+    if (expires_at == 0)
+        return; /* no TLS */
+    if (days <= 0)
+        find(d, BAD, "tls", "its certificate has run out: put a new one in its place, then reload");
+    else
+        find(d, days < 30 ? WARN : GOOD, "tls", "its certificate is good for %.0f days more", days);
+}
+
 static void look_at_daemon(struct doctor *d, struct client *client)
 {
     const struct node *info = ask(client, "server.info");
@@ -136,6 +147,9 @@ static void look_at_daemon(struct doctor *d, struct client *client)
     find(d, GOOD, "daemon", "%lld open orders, %lld wait", (long long)node_number(stats, "orders_open", -1), (long long)node_number(stats, "orders_waiting", -1));
     if (node_number(stats, "storage_low", -1) == 1)
         find(d, BAD, "storage", "new orders are being refused: make room");
+    if (node_number(stats, "reload_failed", -1) == 1)
+        find(d, BAD, "reload", "the last one was refused or is incomplete: its log says why");
+    look_at_certificate(d, node_number(stats, "tls_expires_at", 0));
     if (node_number(node_get(stats, "live"), "up", -1) == 0)
         find(d, WARN, "redis", "it is away; orders go on without it, and it is filled anew when it is back");
     if (node_number(stats, "wrong_tokens", -1) > 100)

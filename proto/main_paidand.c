@@ -1,7 +1,5 @@
 /* main_paidand.c -- the daemon's command line. */
 #include <getopt.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -11,7 +9,6 @@
 
 #include "document.h"
 #include "manual.h"
-#include "access.h"
 #include "server.h"
 #include "store/store.h"
 
@@ -91,6 +88,7 @@ static void print_help(void)
         printf("  %-18s %s\n", exit_codes[i].code, exit_codes[i].text);
 }
 
+<<<<<<< HEAD
 /* Tables that are not named lie in conf/huizhou, one directory above the program's. */
 static void find_tables(struct settings *s)
 {
@@ -140,6 +138,9 @@ static int check(const struct settings *s, struct failure *failure)
 
 /* A backup in the place of the database, or the database as it is: the next start says in the log which. */
 static int give_up(const struct settings *s, const char *restore)
+=======
+static int run(const struct settings *s, const char *config, const char *restore, bool is_check)
+>>>>>>> 3c61c2b (A reload takes new certificates or says that it does not, names what waits for a restart, leaves what options gave; the end of a certificate is announced)
 {
     struct failure failure = {0};
     struct vault vault;
@@ -155,6 +156,7 @@ static int give_up(const struct settings *s, const char *restore)
         fprintf(stderr, "paidand: %s\n", failure.text);
         return failure.exit_code;
     }
+<<<<<<< HEAD
     if (restore == NULL)
         printf("accepted: %s\n", kept);
     else
@@ -168,6 +170,9 @@ static int run(const struct settings *s, const char *config, bool is_check)
 {
     struct failure failure = {0};
     if (check(s, &failure) != 0) {
+=======
+    if (settings_check(s, &failure) != 0) {
+>>>>>>> 3c61c2b (A reload takes new certificates or says that it does not, names what waits for a restart, leaves what options gave; the end of a certificate is announced)
         fprintf(stderr, "paidand: %s\n", failure.text);
         return failure.exit_code;
     }
@@ -262,7 +267,7 @@ int main(int argc, char **argv)
             print_help();
             return EX_OK;
         case OPTION_SETTING:
-            rc = settings_set(&settings, options[index].name, optarg, "command line", &failure);
+            rc = settings_give(&settings, options[index].name, optarg, &failure);
             break;
         default:
             fputs("paidand: see paidand --help\n", stderr);
@@ -275,6 +280,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "paidand: %s\n", failure.text);
         return failure.exit_code;
     }
+<<<<<<< HEAD
     find_tables(&settings);
     return restore != NULL || accepts_loss ? give_up(&settings, restore) : run(&settings, config, is_check);
+=======
+    settings_find_tables(&settings);
+    return run(&settings, config, restore, is_check);
+>>>>>>> 3c61c2b (A reload takes new certificates or says that it does not, names what waits for a restart, leaves what options gave; the end of a certificate is announced)
 }

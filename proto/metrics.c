@@ -4,7 +4,7 @@
 
 #include "engine/base.h"
 
-enum metric_kind { METRIC_GAUGE, METRIC_COUNTER, METRIC_MICROSECONDS, METRIC_SIZES };
+enum metric_kind { METRIC_GAUGE, METRIC_COUNTER, METRIC_MICROSECONDS, METRIC_SIZES, METRIC_INSTANT };
 
 static const struct metric {
     const char *section, *key; /* where it stands in the answer; section NULL: at the top */
@@ -24,6 +24,8 @@ static const struct metric {
     {NULL, "wrong_tokens", "paidan_wrong_tokens_total", "tokens that were unknown, expired or revoked", METRIC_COUNTER},
     {NULL, "disk_free_bytes", "paidan_disk_free_bytes", "free space of the data directory", METRIC_GAUGE},
     {NULL, "storage_low", "paidan_storage_low", "1: nothing new is begun, for the disk is nearly full", METRIC_GAUGE},
+    {NULL, "reload_failed", "paidan_reload_failed", "1: the last reload was refused, or not all of it was taken", METRIC_GAUGE},
+    {NULL, "tls_expires_at", "paidan_tls_expiry_timestamp_seconds", "when the first certificate of this server's chain runs out", METRIC_INSTANT},
     {"store", "database_bytes", "paidan_database_bytes", "size of the database", METRIC_GAUGE},
     {"store", "log_bytes", "paidan_log_bytes", "size of its write-ahead log", METRIC_GAUGE},
     {"store", "commits", "paidan_commits_total", "commits", METRIC_COUNTER},
@@ -83,7 +85,7 @@ void metrics_print(FILE *out, const struct node *stats)
             continue;
         }
         print_head(out, m, m->kind == METRIC_COUNTER ? "counter" : "gauge");
-        fprintf(out, "%s %" PRId64 "\n", m->name, node_number(section, m->key, 0));
+        fprintf(out, "%s %" PRId64 "\n", m->name, node_number(section, m->key, 0) / (m->kind == METRIC_INSTANT ? 1000 : 1));
     }
     print_refusals(out, node_get(stats, "refusals"));
 }

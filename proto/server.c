@@ -77,6 +77,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
     net_sweep(context);
     http_sweep(context);
     disk_watch(context);
+    tls_watch(context);
 }
 
 static void on_stop(evutil_socket_t signal_number, short what, void *context)
@@ -145,6 +146,9 @@ static void pack_extra(void *context, struct pack *out)
     pack_key_uint(out, "http_connections", http_connection_count(s));
     pack_key_uint(out, "disk_free_bytes", s->disk_free);
     pack_key_bool(out, "storage_low", s->is_disk_low);
+    pack_key_bool(out, "reload_failed", s->has_reload_failed);
+    if (s->tls != NULL)
+        pack_key_int(out, "tls_expires_at", tls_expires_at(s));
     pack_key(out, "store");
     pack_map(out);
     pack_key_uint(out, "database_bytes", g.database_bytes);
@@ -224,28 +228,57 @@ static void tell_rules(struct server *s)
     engine_step(s->engine, &offset, server_now(s));
 }
 
+/* The settings as the file has them now, checked with all that they name before any of them is taken. */
+static int read_again(struct server *s, struct failure *failure)
+{
+    struct settings fresh;
+    struct settings next = s->settings;
+    char keys[512];
+    settings_default(&fresh);
+    if (s->config != NULL) {
+        if (settings_read(&fresh, s->config, failure) != 0)
+            return -1;
+        settings_find_tables(&fresh);
+        settings_reload(&next, &fresh);
+        if (settings_check(&next, failure) != 0)
+            return -1;
+    }
+    if (tls_reload(s, &next, failure) != 0)
+        return -1;
+    if (s->config != NULL) {
+        settings_stay(&s->settings, &fresh, keys, sizeof keys);
+        if (keys[0] != '\0')
+            log_warn("needs_restart", "keys=%s advice=\"these settings were changed and take effect at the next start\"", keys);
+    }
+    s->settings = next;
+    return 0;
+}
+
 static void reload(struct server *s)
 {
-    struct settings fresh = s->settings;
     struct failure failure = {0};
     s->wants_reload = false;
-    if (s->config != NULL) {
-        settings_default(&fresh);
-        if (settings_read(&fresh, s->config, &failure) != 0) {
-            log_error("reload_refused", "reason=\"%s\"", failure.text);
-            return;
-        }
-        settings_reload(&s->settings, &fresh);
+    s->has_reload_failed = read_again(s, &failure) != 0;
+    if (s->has_reload_failed) {
+        log_error("reload_refused", "reason=\"%s\"", failure.text);
+        return;
     }
-    if (log_open(s->settings.log, settings_log_level(&s->settings)) != 0)
+    if (log_open(s->settings.log, settings_log_level(&s->settings)) != 0) {
+        s->has_reload_failed = true;
         log_error("log_not_opened", "path=%s reason=\"%s\"", s->settings.log, strerror(errno));
-    if (codes_load_tables(s->engine, s->settings.codes, &failure) != 0)
+    }
+    if (codes_load_tables(s->engine, s->settings.codes, &failure) != 0) {
+        s->has_reload_failed = true;
         log_error("codes_refused", "reason=\"%s\"", failure.text);
+    }
     codes_read_files(&s->codes, s->settings.codes);
     tell_rules(s);
     struct turn_settings settings = turn_settings_of(s);
     turn_configure(s->turn, &settings);
-    log_info("reloaded", "config=%s", s->config != NULL ? s->config : "-");
+    if (s->has_reload_failed)
+        log_error("reload_incomplete", "config=%s", s->config != NULL ? s->config : "-");
+    else
+        log_info("reloaded", "config=%s", s->config != NULL ? s->config : "-");
 }
 
 int server_open_vault(const struct settings *settings, bool may_make, struct vault *vault, char *heads, size_t size,

@@ -58,12 +58,13 @@ struct server {
     struct vault vault;
     struct ssl_ctx_st *tls; /* NULL: no TLS */
     struct ssl_ctx_st *tls_push;
+    int64_t tls_looked_us; /* when its end was last looked at; 0: not yet */
     struct pusher *pusher; /* NULL: the platform is not told */
     struct identity stranger; /* who shows no token: what open_roles allows */
     uint64_t disk_free;
     bool has_ballast, was_ballast_tried, is_disk_low;
     uint32_t strangers; /* connections that have not said who they are */
-    bool is_stopping, wants_reload;
+    bool is_stopping, wants_reload, has_reload_failed;
     int exit_code;
     int64_t stopping_since;
 };
@@ -99,6 +100,10 @@ size_t http_backlog(const struct server *server, uint64_t number);
 
 /* server_tls.c */
 int tls_open(struct server *server, struct failure *failure);
+/* Takes the files of `fresh` for connections to come. -1: one of them is wrong, and all stays as it was. */
+int tls_reload(struct server *server, const struct settings *fresh, struct failure *failure);
+int64_t tls_expires_at(const struct server *server); /* ms since 1970; 0: no TLS */
+void tls_watch(struct server *server);               /* once a second */
 void tls_close(struct server *server);
 struct bufferevent *tls_accept(struct server *server, evutil_socket_t fd);
 void tls_bye(struct bufferevent *bev); /* before it is freed; of one without TLS it does nothing */

@@ -1,9 +1,14 @@
 #include "settings.h"
 
 #include <errno.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
+
+#include "access.h"
 
 /* One setting: a text has its offset, a number its offset and range. */
 struct setting {
@@ -21,6 +26,7 @@ struct setting {
 static const struct setting table[] = {
 #include "settings.def"
 };
+_Static_assert(ARRAY_LEN(table) <= 128, "as many bits as settings.given has");
 
 static char *text_at(struct settings *s, const struct setting *setting)
 {
@@ -127,12 +133,113 @@ int settings_read(struct settings *s, const char *path, struct failure *failure)
     return rc;
 }
 
+void settings_find_tables(struct settings *s)
+{
+    char program[PATH_MAX] = "";
+    char regions[PATH_MAX + 64];
+    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (len <= 0)
+        return;
+    const char *directory = dirname(program);
+    if (s->regions[0] == '\0') {
+        snprintf(regions, sizeof regions, "%s/../conf/huizhou/regions.csv", directory);
+        if (strlen(regions) < sizeof s->regions)
+            memcpy(s->regions, regions, strlen(regions) + 1);
+    }
+    if (s->codes[0] == '\0') {
+        snprintf(regions, sizeof regions, "%s/../conf/huizhou", directory);
+        if (strlen(regions) < sizeof s->codes)
+            memcpy(s->codes, regions, strlen(regions) + 1);
+    }
+}
+
+int settings_check(const struct settings *s, struct failure *failure)
+{
+    if (strcmp(s->live, "memory") != 0 && strncmp(s->live, "redis", 5) != 0)
+        return failure_set(failure, EX_CONFIG, "live: must be memory, redis://HOST:PORT or redis+unix:PATH, not %s",
+                    s->live);
+    if (s->listen_count == 0)
+        return failure_set(failure, EX_CONFIG, "listen: name at least one unix:PATH or tcp:127.0.0.1:PORT");
+    char zone[SETTING_TEXT_BYTES + 32];
+    snprintf(zone, sizeof zone, "/usr/share/zoneinfo/%s", s->timezone);
+    if (s->timezone[0] == '\0' || strstr(s->timezone, "..") != NULL || access(zone, R_OK) != 0)
+        return failure_set(failure, EX_CONFIG, "timezone: %s is not in /usr/share/zoneinfo (package tzdata)",
+                    s->timezone);
+    unsigned roles = 0;
+    if (!roles_parse(s->open_roles, strlen(s->open_roles), &roles))
+        return failure_set(failure, EX_CONFIG, "open_roles: roles are platform, dispatcher, supervisor, org, auditor, operator, all; not %s", s->open_roles);
+    if ((roles & ROLE_ORG) != 0 && roles != ROLE_EVERY)
+        return failure_set(failure, EX_CONFIG, "open_roles: org is the role of one organisation, which a caller without a token is not; give it a token (paidan token add)");
+    if (strcmp(s->crypto, "international") != 0 && strcmp(s->crypto, "state") != 0)
+        return failure_set(failure, EX_CONFIG, "crypto: must be international or state, not %s", s->crypto);
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+    for (int i = 0; i < 4; i++)
+        if (strcmp(s->log_level, levels[i]) == 0)
+            return 0;
+    return failure_set(failure, EX_CONFIG, "log_level: must be error, warn, info or debug, not %s", s->log_level);
+}
+
+/* The place of a key in the table, dashes taken for underscores; -1: no such key. */
+static int place_of(const char *key)
+{
+    for (int i = 0; i < (int)ARRAY_LEN(table); i++) {
+        size_t at = 0;
+        while (key[at] != '\0' && (key[at] == '-' ? '_' : key[at]) == table[i].key[at])
+            at++;
+        if (key[at] == '\0' && table[i].key[at] == '\0')
+            return i;
+    }
+    return -1;
+}
+
+static bool is_given(const struct settings *s, size_t i)
+{
+    return (s->given[i / 64] >> (i % 64) & 1) != 0;
+}
+
+int settings_give(struct settings *s, const char *key, const char *value, struct failure *failure)
+{
+    int place = place_of(key); /* -1: listen, which no reload touches */
+    if (place >= 0)
+        s->given[place / 64] |= UINT64_C(1) << (place % 64);
+    return settings_set(s, key, value, "command line", failure);
+}
+
+static size_t bytes_of(const struct setting *setting)
+{
+    return setting->is_text ? SETTING_TEXT_BYTES : sizeof(uint32_t);
+}
+
+static bool is_same(const struct settings *s, const struct settings *fresh, const struct setting *t)
+{
+    const char *one = (const char *)s + t->offset;
+    const char *other = (const char *)fresh + t->offset;
+    return t->is_text ? strcmp(one, other) == 0 : memcmp(one, other, bytes_of(t)) == 0;
+}
+
+void settings_stay(const struct settings *s, const struct settings *fresh, char *keys, size_t size)
+{
+    size_t len = 0;
+    keys[0] = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(table) && len < size; i++)
+        if (!table[i].may_reload && !is_given(s, i) && !is_same(s, fresh, &table[i]))
+            len += (size_t)snprintf(keys + len, size - len, "%s%s", len != 0 ? "," : "", table[i].key);
+    bool has_listen_changed = fresh->listen_count > s->listen_count;
+    for (int i = 0; i < fresh->listen_count && !has_listen_changed; i++) { /* options may have named more */
+        int at = 0;
+        while (at < s->listen_count && strcmp(s->listen[at], fresh->listen[i]) != 0)
+            at++;
+        has_listen_changed = at == s->listen_count;
+    }
+    if (has_listen_changed && len < size)
+        snprintf(keys + len, size - len, "%slisten", len != 0 ? "," : "");
+}
+
 void settings_reload(struct settings *s, const struct settings *fresh)
 {
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-        size_t bytes = table[i].is_text ? SETTING_TEXT_BYTES : sizeof(uint32_t);
-        if (table[i].may_reload)
-            memcpy((char *)s + table[i].offset, (const char *)fresh + table[i].offset, bytes);
+        if (table[i].may_reload && !is_given(s, i))
+            memcpy((char *)s + table[i].offset, (const char *)fresh + table[i].offset, bytes_of(&table[i]));
     }
 }
 

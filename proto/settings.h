@@ -24,6 +24,7 @@ struct settings {
     char listen[LISTEN_MAX][SETTING_TEXT_BYTES]; /* unix:PATH, tcp:, http: or tls:ADDRESS:PORT */
     int listen_count;
     uint32_t node, connections_max, input_mib, output_mib, caller_share, questions_max, socket_mode, audit_every_s, requests_per_s, disk_reserve_mib, push_timeout_s,
+    uint64_t given[2]; /* bits by key: said on the command line, which a reload does not change */
         retain_events_days, retain_refs_days, refs_max,
         retain_contacts_days;
     struct rules rules;
@@ -34,6 +35,14 @@ void settings_default(struct settings *settings);
 int settings_set(struct settings *settings, const char *key, const char *value, const char *where,
                  struct failure *failure);
 int settings_read(struct settings *settings, const char *path, struct failure *failure);
+/* The same for an option: it stands whatever a reload reads. */
+int settings_give(struct settings *settings, const char *key, const char *value, struct failure *failure);
+/* Tables that are not named lie in conf/huizhou, one directory above the program's. */
+void settings_find_tables(struct settings *settings);
+/* Whether the values are good together. */
+int settings_check(const struct settings *settings, struct failure *failure);
+/* The keys that differ in `fresh` and that only a restart changes, with commas between; "": none. */
+void settings_stay(const struct settings *settings, const struct settings *fresh, char *keys, size_t size);
 /* Takes from `fresh` what a reload may change. */
 void settings_reload(struct settings *settings, const struct settings *fresh);
 enum log_level settings_log_level(const struct settings *settings);

@@ -456,6 +456,101 @@ START_TEST(tls_lets_in_who_has_a_certificate_and_a_token)
 }
 END_TEST
 
+/* Whether the log says it, within five seconds. */
+static bool is_logged(const char *path, const char *words)
+{
+    char line[2000];
+    for (int i = 0; i < 100; i++) {
+        FILE *file = fopen(path, "re");
+        while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+            if (strstr(line, words) != NULL) {
+                fclose(file);
+                return true;
+            }
+        }
+        if (file != NULL)
+            fclose(file);
+        usleep(50000);
+    }
+    return false;
+}
+
+static bool can_enter(const char *address, const char *token)
+{
+    char why[200];
+    struct client *c = client_open(address, why);
+    const struct node *error = NULL;
+    if (c == NULL)
+        return false;
+    struct pack *p = client_begin(c, "session.hello");
+    pack_map(p);
+    pack_key_text(p, "token", token);
+    pack_close(p);
+    bool is_in = client_call(c, &error) != NULL;
+    client_close(c);
+    return is_in;
+}
+
+START_TEST(a_reload_takes_new_certificates_or_says_that_it_does_not)
+{
+    char keys[64];
+    char token[200];
+    char command[600];
+    char log[100];
+    char config[100];
+    char files[3][100];
+    make_directory(keys);
+    make_certificates(keys);
+    for (int i = 0; i < 3; i++)
+        snprintf(files[i], sizeof files[i], "%s/%s", keys, (const char *[]){"server.pem", "server.key", "ca.pem"}[i]);
+    snprintf(log, sizeof log, "%s/log", keys);
+    snprintf(config, sizeof config, "%s/paidan.conf", keys);
+    snprintf(command, sizeof command, "printf 'declines_climb = 3\nnode = 0\n' >%s", config);
+    ck_assert_int_eq(system(command), 0);
+    const char *const options[] = {"--config", config, "--listen", "tls:127.0.0.1:0", "--tls-cert", files[0], "--tls-key", files[1], "--tls-ca",
+                                   files[2], "--issuer", "given", NULL};
+    struct daemon d = daemon_start(options);
+    add_token(&d, "{\"token_id\":\"p\",\"roles\":\"platform\"}", token);
+    use_certificate(keys, "client");
+    struct client *old = enter(d.tls, token);
+    snprintf(command, sizeof command, "printf 'declines_climb = 3\\nnode = 0\\nlog = %s\\n' >%s", log, config);
+    ck_assert_int_eq(system(command), 0);
+    kill(d.pid, SIGHUP);
+    ck_assert(is_logged(log, "event=reloaded"));
+    ck_assert(is_logged(log, "event=tls_expires days=1"));
+    ck_assert_int_eq(truncate(log, 0), 0);
+    snprintf(command, sizeof command, "cd %s && cp server.pem old.pem && openssl x509 -req -in server.csr -CA otherca.pem -CAkey otherca.key "
+             "-CAcreateserial -days 60 -extfile san -out server.pem 2>/dev/null", keys);
+    ck_assert_int_eq(system(command), 0);
+    kill(d.pid, SIGHUP);
+    ck_assert(is_logged(log, "event=reloaded"));
+    ck_assert(!can_enter(d.tls, token)); /* who trusts the old authority only */
+    snprintf(command, sizeof command, "%s/otherca.pem", keys);
+    setenv("PAIDAN_TLS_CA", command, 1);
+    ck_assert(can_enter(d.tls, token));
+    struct daemon standing = as(&d, old);
+    ck_assert_ptr_nonnull(daemon_call(&standing, "order.list", "{}")); /* what stood goes on */
+    /* A wrong file: it is said, nothing is taken, and the daemon serves on. */
+    snprintf(command, sizeof command, "echo nonsense >%s && printf 'declines_climb = 2\nnode = 3\n' >%s", files[0], config);
+    ck_assert_int_eq(system(command), 0);
+    kill(d.pid, SIGHUP);
+    ck_assert(is_logged(log, "event=reload_refused reason=\"tls_cert: "));
+    ck_assert_int_eq(node_number(daemon_call(&d, "server.stats", "{}"), "reload_failed", -1), 1);
+    ck_assert(!is_logged(log, "reload_incomplete"));
+    ck_assert(can_enter(d.tls, token));
+    snprintf(command, sizeof command, "cd %s && cp old.pem server.pem", keys);
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_ptr_nonnull(daemon_call(&d, "server.reload", "{}"));
+    ck_assert(is_logged(log, "event=needs_restart keys=node ")); /* and nothing that options gave */
+    ck_assert_int_eq(node_number(daemon_call(&d, "server.stats", "{}"), "reload_failed", -1), 0);
+    use_certificate(keys, "client");
+    ck_assert(can_enter(d.tls, token));
+    client_close(old);
+    daemon_end(&d);
+    remove_directory(keys);
+}
+END_TEST
+
 START_TEST(beyond_loopback_needs_tls)
 {
     char directory[64];
@@ -602,6 +697,7 @@ Suite *suite_access(void)
     tcase_add_loop_test(t, both_profiles_seal_and_notice_tampering, 0, 2);
     tcase_add_test(t, tampering_with_the_log_is_found);
     tcase_add_test(t, tls_lets_in_who_has_a_certificate_and_a_token);
+    tcase_add_test(t, a_reload_takes_new_certificates_or_says_that_it_does_not);
     tcase_add_test(t, beyond_loopback_needs_tls);
     tcase_add_test(t, who_asks_too_fast_is_slowed_down);
     tcase_add_test(t, a_low_disk_leaves_room_to_finish);

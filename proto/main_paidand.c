@@ -88,59 +88,8 @@ static void print_help(void)
         printf("  %-18s %s\n", exit_codes[i].code, exit_codes[i].text);
 }
 
-<<<<<<< HEAD
-/* Tables that are not named lie in conf/huizhou, one directory above the program's. */
-static void find_tables(struct settings *s)
-{
-    char program[PATH_MAX] = "";
-    char regions[PATH_MAX + 64];
-    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (len <= 0)
-        return;
-    const char *directory = dirname(program);
-    if (s->regions[0] == '\0') {
-        snprintf(regions, sizeof regions, "%s/../conf/huizhou/regions.csv", directory);
-        if (strlen(regions) < sizeof s->regions)
-            memcpy(s->regions, regions, strlen(regions) + 1);
-    }
-    if (s->codes[0] == '\0') {
-        snprintf(regions, sizeof regions, "%s/../conf/huizhou", directory);
-        if (strlen(regions) < sizeof s->codes)
-            memcpy(s->codes, regions, strlen(regions) + 1);
-    }
-}
-
-static int check(const struct settings *s, struct failure *failure)
-{
-    if (strcmp(s->live, "memory") != 0 && strncmp(s->live, "redis", 5) != 0)
-        return failure_set(failure, EX_CONFIG, "live: must be memory, redis://HOST:PORT or redis+unix:PATH, not %s",
-                    s->live);
-    if (s->listen_count == 0)
-        return failure_set(failure, EX_CONFIG, "listen: name at least one unix:PATH or tcp:127.0.0.1:PORT");
-    char zone[SETTING_TEXT_BYTES + 32];
-    snprintf(zone, sizeof zone, "/usr/share/zoneinfo/%s", s->timezone);
-    if (s->timezone[0] == '\0' || strstr(s->timezone, "..") != NULL || access(zone, R_OK) != 0)
-        return failure_set(failure, EX_CONFIG, "timezone: %s is not in /usr/share/zoneinfo (package tzdata)",
-                    s->timezone);
-    unsigned roles = 0;
-    if (!roles_parse(s->open_roles, strlen(s->open_roles), &roles))
-        return failure_set(failure, EX_CONFIG, "open_roles: roles are platform, dispatcher, supervisor, org, auditor, operator, all; not %s", s->open_roles);
-    if ((roles & ROLE_ORG) != 0 && roles != ROLE_EVERY)
-        return failure_set(failure, EX_CONFIG, "open_roles: org is the role of one organisation, which a caller without a token is not; give it a token (paidan token add)");
-    if (strcmp(s->crypto, "international") != 0 && strcmp(s->crypto, "state") != 0)
-        return failure_set(failure, EX_CONFIG, "crypto: must be international or state, not %s", s->crypto);
-    static const char *const levels[] = {"error", "warn", "info", "debug"};
-    for (int i = 0; i < 4; i++)
-        if (strcmp(s->log_level, levels[i]) == 0)
-            return 0;
-    return failure_set(failure, EX_CONFIG, "log_level: must be error, warn, info or debug, not %s", s->log_level);
-}
-
 /* A backup in the place of the database, or the database as it is: the next start says in the log which. */
 static int give_up(const struct settings *s, const char *restore)
-=======
-static int run(const struct settings *s, const char *config, const char *restore, bool is_check)
->>>>>>> 3c61c2b (A reload takes new certificates or says that it does not, names what waits for a restart, leaves what options gave; the end of a certificate is announced)
 {
     struct failure failure = {0};
     struct vault vault;
@@ -156,7 +105,6 @@ static int run(const struct settings *s, const char *config, const char *restore
         fprintf(stderr, "paidand: %s\n", failure.text);
         return failure.exit_code;
     }
-<<<<<<< HEAD
     if (restore == NULL)
         printf("accepted: %s\n", kept);
     else
@@ -169,10 +117,7 @@ static int run(const struct settings *s, const char *config, const char *restore
 static int run(const struct settings *s, const char *config, bool is_check)
 {
     struct failure failure = {0};
-    if (check(s, &failure) != 0) {
-=======
     if (settings_check(s, &failure) != 0) {
->>>>>>> 3c61c2b (A reload takes new certificates or says that it does not, names what waits for a restart, leaves what options gave; the end of a certificate is announced)
         fprintf(stderr, "paidand: %s\n", failure.text);
         return failure.exit_code;
     }
@@ -280,11 +225,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "paidand: %s\n", failure.text);
         return failure.exit_code;
     }
-<<<<<<< HEAD
-    find_tables(&settings);
-    return restore != NULL || accepts_loss ? give_up(&settings, restore) : run(&settings, config, is_check);
-=======
     settings_find_tables(&settings);
-    return run(&settings, config, restore, is_check);
->>>>>>> 3c61c2b (A reload takes new certificates or says that it does not, names what waits for a restart, leaves what options gave; the end of a certificate is announced)
+    return restore != NULL || accepts_loss ? give_up(&settings, restore) : run(&settings, config, is_check);
 }

@@ -147,8 +147,7 @@ static void pack_extra(void *context, struct pack *out)
     pack_key_uint(out, "disk_free_bytes", s->disk_free);
     pack_key_bool(out, "storage_low", s->is_disk_low);
     pack_key_bool(out, "reload_failed", s->has_reload_failed);
-    if (s->tls != NULL)
-        pack_key_int(out, "tls_expires_at", tls_expires_at(s));
+    pack_key_int(out, "tls_expires_at", tls_expires_at(s));
     pack_key(out, "store");
     pack_map(out);
     pack_key_uint(out, "database_bytes", g.database_bytes);

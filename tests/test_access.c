@@ -510,7 +510,7 @@ START_TEST(a_reload_takes_new_certificates_or_says_that_it_does_not)
     const char *const options[] = {"--config", config, "--listen", "tls:127.0.0.1:0", "--tls-cert", files[0], "--tls-key", files[1], "--tls-ca",
                                    files[2], "--issuer", "given", NULL};
     struct daemon d = daemon_start(options);
-    add_token(&d, "{\"token_id\":\"p\",\"roles\":\"platform\"}", token);
+    add_token(&d, "{\"token_id\":\"p\",\"roles\":\"platform\",\"everywhere\":true}", token);
     use_certificate(keys, "client");
     struct client *old = enter(d.tls, token);
     snprintf(command, sizeof command, "printf 'declines_climb = 3\\nnode = 0\\nlog = %s\\n' >%s", log, config);

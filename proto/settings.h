@@ -23,8 +23,8 @@ struct settings {
 #undef RNUMBER
     char listen[LISTEN_MAX][SETTING_TEXT_BYTES]; /* unix:PATH, tcp:, http: or tls:ADDRESS:PORT */
     int listen_count;
-    uint32_t node, connections_max, input_mib, output_mib, caller_share, questions_max, socket_mode, audit_every_s, requests_per_s, disk_reserve_mib, push_timeout_s,
     uint64_t given[2]; /* bits by key: said on the command line, which a reload does not change */
+    uint32_t node, connections_max, input_mib, output_mib, caller_share, questions_max, socket_mode, audit_every_s, requests_per_s, disk_reserve_mib, push_timeout_s,
         retain_events_days, retain_refs_days, refs_max,
         retain_contacts_days;
     struct rules rules;

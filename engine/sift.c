@@ -63,7 +63,7 @@ AVX512 static void sift_avx512(const struct index_part *part, const uint32_t *sp
     __m512i place = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     uint32_t left = 0;
     for (uint32_t i = 0; i < count; i += 16) {
-        __mmask16 in = count - i >= 16 ? 0xffff : (__mmask16)((1u << (count - i)) - 1);
+        __mmask16 in = (__mmask16)(count - i >= 16 ? 0xffffu : (1u << (count - i)) - 1);
         __m512i spot = _mm512_maskz_loadu_epi32(in, spots + i);
         __m512i summary = _mm512_maskz_loadu_epi32(in, summaries + i);
         __m512i lat = _mm512_srli_epi32(spot, 21);

@@ -171,7 +171,7 @@ int vault_open(struct vault *vault, enum vault_profile profile, const char *path
         return -1;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return failure_set(failure, EX_NOINPUT, "master key %s: %s", path, strerror(errno));
+        return failure_set(failure, EX_NOINPUT, "master key %s: %s (--master-key names its file)", path, strerror(errno));
     ssize_t len = read(fd, text, sizeof text);
     close(fd);
     bool is_good = len == MASTER_KEY_BYTES;

@@ -240,7 +240,7 @@ def life(d, browser):
     d.many([("order.place", dict(ref="far%d" % i, region=441302001003, category="legal_aid", lat=23.0870 + 0.01 * (i % 2), lon=114.4150)) for i in range(10)])
     board.press("nav button", "志愿地图")
     board.wait(".board table th", "已归档")
-    board.wait("#circle", "45 %") # five of eleven are at a team's door; five lie a kilometre away, and one was declined by who is near
+    board.wait("#circle", "50 %") # five of eleven are at a team's door (counts are rounded down in fives); five lie a kilometre away, and one was declined by who is near
     board.press("#places button", "惠城区")
     board.wait("#places th", "桥东街道")
     drawn = "return ['supply-chart', 'spread-chart'].every((id) => { const c = document.getElementById(id); return c.width > 0 && c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v !== 0); })"

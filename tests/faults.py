@@ -393,8 +393,7 @@ def backup_restore(d):
         time.sleep(0.05)
     began = time.monotonic()
     d.stop(signal.SIGTERM)
-    out = subprocess.run([d.paidan.command[0], "--data", os.path.join(d.directory, "data"), "--restore", path],
-                         capture_output=True, text=True)
+    out = subprocess.run(d.paidan.command + ["--restore", path], capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
     d.start()
     took = time.monotonic() - began

@@ -114,8 +114,10 @@ static void got(void *context, const struct query *q, int64_t now)
         p->is_stale = false;
         return; /* it shall go on from elsewhere */
     }
-    if (!p->is_retry)
-        p->looked_until = q->next > p->looked_until ? q->next : p->looked_until;
+    if (!p->is_retry) { /* `next` is 0 where all that was asked for has been purged: there is nothing up to there */
+        uint64_t until = q->next != 0 ? q->next : p->asked_until;
+        p->looked_until = until > p->looked_until ? until : p->looked_until;
+    }
     if (q->event_count == 0) {
         if (p->is_retry) /* purged since: nothing is left to tell */
             turn_push_dead(p->turn, &(struct dead_letter){.seq = p->first, .is_gone = true});
@@ -147,6 +149,7 @@ bool push_wants_sending(struct push *p, int64_t now)
         q->filter.kinds = UINT64_MAX;
         q->limit = 1;
     }
+    p->asked_until = turn_published(p->turn);
     p->state = PUSH_ASKING;
     turn_ask(p->turn, q, got, p);
     return false;

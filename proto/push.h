@@ -40,6 +40,7 @@ struct push {
     size_t body_len;
     uint64_t first, last;  /* events in it */
     uint64_t looked_until; /* no more of them up to here */
+    uint64_t asked_until;  /* the last event that there was when it was asked */
     uint32_t count;
     bool is_retry;         /* a dead letter's */
     bool is_stale;         /* what is under way was asked for before a push_seek() */

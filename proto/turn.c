@@ -6,6 +6,7 @@
 #include "turn_inside.h"
 
 #define PURGE_EVERY_MS 60000
+#define PURGE_CONTACTS_EVERY_MS 3600000 /* all of them are looked through */
 #define ASSIGNS_A_TURN 4
 #define DELIVERY_KEPT (8u << 20)
 
@@ -301,17 +302,9 @@ static void encode_calls(struct turn *t)
     t->calls_end = &t->calls;
 }
 
-/* What may be forgotten, a little at a time. */
-static void plan_purge(struct turn *t, int64_t now)
+/* The first ref that is remembered still: by its age, and by the bound on their number. */
+static uint64_t oldest_ref(struct turn *t, int64_t now)
 {
-    struct retention r = {.events_before = 0};
-    if (now - t->purged_at < PURGE_EVERY_MS)
-        return;
-    t->purged_at = now;
-    if (t->settings.retain_events_ms != 0)
-        r.events_before = now - t->settings.retain_events_ms;
-    if (t->settings.retain_contacts_ms != 0)
-        r.contacts_before = now - t->settings.retain_contacts_ms;
     int64_t oldest_day = t->settings.retain_refs_ms != 0
                              ? (now - t->settings.retain_refs_ms) / DAY_MS : INT64_MIN;
     uint32_t drop = 0;
@@ -327,9 +320,37 @@ static void plan_purge(struct turn *t, int64_t now)
         oldest = t->next_ref - t->settings.refs_max;
     if (oldest > t->refs.oldest + t->settings.refs_max / 100 || (drop != 0 && oldest > t->refs.oldest))
         refs_purge(&t->refs, oldest);
-    r.ref_id_before = t->refs.oldest;
-    t->gathering->retention = r;
+    return t->refs.oldest;
+}
+
+/* What may be forgotten: looked for now and then, and taken a slice a commit until it is gone. */
+static void plan_purge(struct turn *t, int64_t now)
+{
+    struct retention *r = &t->purging;
+    if (now - t->purged_at >= PURGE_EVERY_MS) {
+        t->purged_at = now;
+        r->events_before = t->settings.retain_events_ms != 0 ? now - t->settings.retain_events_ms : 0;
+        r->ref_id_before = oldest_ref(t, now);
+        if (t->settings.retain_contacts_ms == 0) {
+            r->contacts_before = 0;
+        } else if (now - t->contacts_purged_at >= PURGE_CONTACTS_EVERY_MS) {
+            t->contacts_purged_at = now;
+            r->contacts_before = now - t->settings.retain_contacts_ms;
+        }
+    }
+    if (r->events_before == 0 && r->ref_id_before == 0 && r->contacts_before == 0)
+        return;
+    t->gathering->retention = *r;
     t->gathering->has_retention = true;
+}
+
+/* What a commit has forgotten to its end is looked for again another time. */
+static void keep_purging(struct turn *t, struct left_over left)
+{
+    struct retention *r = &t->purging;
+    r->events_before = left.events ? r->events_before : 0;
+    r->ref_id_before = left.refs ? r->ref_id_before : 0;
+    r->contacts_before = left.contacts ? r->contacts_before : 0;
 }
 
 static void submit(struct turn *t)
@@ -375,6 +396,8 @@ void turn_collect(struct turn *t, struct collected collected)
         release(t);
         publish(t, t->flying);
         t->ports.committed(t->ports.context, t->flying);
+        if (t->flying->has_retention)
+            keep_purging(t, t->flying->left_over);
         batch_reset(t->flying);
         t->flying = NULL;
     }

@@ -70,7 +70,8 @@ struct turn {
     struct push *push; /* NULL: none */
     struct job *jobs; /* the newest first; each turn works on the oldest */
     uint32_t job_count;
-    int64_t purged_at;
+    int64_t purged_at, contacts_purged_at; /* when the search for what is old enough began */
+    struct retention purging;              /* what of it is not done yet */
     bool is_draining, is_storage_low;
     struct bucket *buckets; /* BUCKETS, by the caller's hash */
     struct turn_counts counts;

@@ -157,6 +157,7 @@ void batch_reset(struct batch *b)
     b->token_count = b->skill_count = b->emergency_count = b->series_count = b->dead_count = 0;
     b->has_push_cursor = false;
     b->has_retention = false;
+    b->left_over = (struct left_over){.events = false};
     map_clear(&b->order_places);
     map_clear(&b->offer_places);
     map_clear(&b->tally_places);

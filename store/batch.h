@@ -56,6 +56,10 @@ struct retention {
     int64_t events_before, refs_before, contacts_before;
     uint64_t ref_id_before; /* the bound on their number */
 };
+/* What a commit did not come to the end of, so that none is long: the next one goes on. */
+struct left_over {
+    bool events, refs, contacts;
+};
 
 struct tally_row {
     uint64_t org;
@@ -98,6 +102,7 @@ struct batch {
     uint64_t next_ref;
     struct retention retention;
     bool has_retention;
+    struct left_over left_over; /* the writer's answer to it */
     struct map order_places, offer_places, tally_places; /* id to place in the array plus nothing */
 };
 

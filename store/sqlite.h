@@ -55,6 +55,7 @@ const struct state_head *writer_head(const struct writer *writer);
 void writer_free(struct writer *writer);
 /* Whether the last commit deleted or replaced personal data, which the log still holds. */
 bool writer_has_erased(const struct writer *writer);
+struct left_over writer_left_over(const struct writer *writer); /* of the last batch's retention */
 /* One transaction; on failure the outcome is unknown. */
 int writer_commit(struct writer *writer, const struct batch *batch, struct failure *failure);
 

@@ -29,6 +29,7 @@ enum statement {
     CUT_EVENTS,
     OLD_REFS,
     CUT_REFS,
+    NEXT_CONTACTS,
     CUT_OLD_CONTACTS,
     PUT_EMERGENCY,
     CUT_EMERGENCY,
@@ -39,7 +40,7 @@ enum statement {
     STATEMENT_COUNT
 };
 
-#define PURGE_ROWS 5000 /* of a table in one batch, so that no commit is long */
+#define PURGE_ROWS 1000 /* of a table that one commit looks at, so that none is long */
 #define MARK(type, name) "?,"
 
 _Static_assert(ORDER_REJECTED == 2 && ORDER_CLOSED == 8 && ORDER_UNMET == 9 && ORDER_CANCELLED == 10,
@@ -97,12 +98,15 @@ static const char *const statements[STATEMENT_COUNT] = {
     [CUT_EVENTS] = "DELETE FROM events WHERE seq <= ?",
     [OLD_REFS] = "SELECT id, at FROM refs ORDER BY id LIMIT ?",
     [CUT_REFS] = "DELETE FROM refs WHERE id <= ? RETURNING row_check",
+    [NEXT_CONTACTS] = "SELECT max(order_id), count(*) FROM (SELECT order_id FROM contact WHERE order_id > ? "
+                      "ORDER BY order_id LIMIT ?)",
     [CUT_OLD_CONTACTS] =
         "DELETE FROM contact WHERE order_id IN (SELECT c.order_id FROM contact c "
-        "LEFT JOIN orders o ON o.id = c.order_id WHERE (o.state IS NULL OR o.state IN (2, 8, 9, 10)) "
+        "LEFT JOIN orders o ON o.id = c.order_id WHERE c.order_id > ?2 AND c.order_id <= ?3 "
+        "AND (o.state IS NULL OR o.state IN (2, 8, 9, 10)) "
         "AND coalesce(o.moved_at, c.put_at) < ?1 AND NOT EXISTS (SELECT 1 FROM series s WHERE s.id = c.order_id "
         "AND (s.next_at <> 0 OR s.last_day > ?1 / 86400000)) " /* a recurring order's stay with it */
-        "AND NOT (c.put_at = 0 AND EXISTS (SELECT 1 FROM contact r WHERE r.order_id = o.series)) LIMIT ?2) "
+        "AND NOT (c.put_at = 0 AND EXISTS (SELECT 1 FROM contact r WHERE r.order_id = o.series))) "
         "RETURNING row_check",
 };
 
@@ -142,6 +146,8 @@ struct writer {
     sqlite3_stmt *statements[STATEMENT_COUNT], *older[TABLE_COUNT];
     int rc; /* the first failure of the batch, or SQLITE_OK */
     bool has_erased;
+    struct left_over left_over;
+    int64_t contacts_seen; /* up to this order's the present search for old ones has come */
 };
 
 static int prepare(struct writer *w, const char *sql, sqlite3_stmt **statement, struct failure *failure)
@@ -438,12 +444,10 @@ static void write_ref(struct writer *w, const struct ref_row *row)
 }
 
 /* Deletes personal data, with their digest of the telephone, and remembers whether there were any. */
-static void cut_contacts(struct writer *w, enum statement cut, int64_t what, int64_t limit)
+static void cut_contacts(struct writer *w, enum statement cut, int64_t what)
 {
     struct binder b = begin(w, cut);
     put(&b, what);
-    if (limit != 0)
-        put(&b, limit);
     run(w, &b);
     w->has_erased |= w->rc == SQLITE_OK && sqlite3_changes(w->db) != 0;
 }
@@ -488,9 +492,9 @@ static void put_contact(struct writer *w, const struct contact_row *row)
 static void erase_contact(struct writer *w, const struct contact_row *row)
 {
     struct contact_row nothing = {.order_id = row->order_id};
-    cut_contacts(w, CUT_CONTACT, (int64_t)row->order_id, 0);
+    cut_contacts(w, CUT_CONTACT, (int64_t)row->order_id);
     if (row->series == row->order_id)
-        cut_contacts(w, CUT_CONTACTS_OF, (int64_t)row->series, 0);
+        cut_contacts(w, CUT_CONTACTS_OF, (int64_t)row->series);
     else if (row->series != 0)
         put_contact(w, &nothing);
 }
@@ -515,7 +519,7 @@ static void write_contact(struct writer *w, const struct contact_row *row)
         fresh.lon = point->lon;
         explicit_bzero(&kept, sizeof kept);
     }
-    cut_contacts(w, CUT_CONTACT, (int64_t)row->order_id, 0);
+    cut_contacts(w, CUT_CONTACT, (int64_t)row->order_id);
     put_contact(w, &fresh);
     explicit_bzero(&fresh, sizeof fresh);
 }
@@ -535,15 +539,17 @@ static void write_token(struct writer *w, const struct token_row *row)
     run(w, &b);
 }
 
-/* Deletes from the old end of a table: rows before an instant or an id, at most PURGE_ROWS. */
-static void purge(struct writer *w, enum statement old, enum statement cut, int64_t before,
+/* Deletes from the old end of a table: rows before an instant or an id, at most PURGE_ROWS. Whether there
+ * may be more. */
+static bool purge(struct writer *w, enum statement old, enum statement cut, int64_t before,
                   uint64_t id_before)
 {
     if ((before == 0 && id_before == 0) || w->rc != SQLITE_OK)
-        return;
+        return false;
     struct binder b = begin(w, old);
     int64_t last = 0;
     int rc = SQLITE_OK;
+    int count = 0;
     put(&b, PURGE_ROWS);
     while ((rc = sqlite3_step(b.statement)) == SQLITE_ROW) {
         int64_t id = sqlite3_column_int64(b.statement, 0);
@@ -556,12 +562,13 @@ static void purge(struct writer *w, enum statement old, enum statement cut, int6
         if (old == OLD_EVENTS) /* the chain begins after it from now on */
             chain_add(&w->head.base, w->head.profile, &event);
         last = id;
+        count++;
     }
     sqlite3_reset(b.statement);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         w->rc = rc;
     if (last == 0)
-        return;
+        return false;
     if (old == OLD_EVENTS) {
         struct signed_head base = {.mark = CHAIN_BASE, .chain = w->head.base, .at = (int64_t)time(NULL) * 1000};
         chain_line(&base, w->vault, w->head.base_line);
@@ -569,6 +576,31 @@ static void purge(struct writer *w, enum statement old, enum statement cut, int6
     b = begin(w, cut);
     put(&b, last);
     run(w, &b);
+    return count == PURGE_ROWS;
+}
+
+/* Deletes old contacts among the next ones. Whether there are others behind them. */
+static bool purge_contacts(struct writer *w, int64_t before)
+{
+    if (before == 0 || w->rc != SQLITE_OK)
+        return false;
+    struct binder b = begin(w, NEXT_CONTACTS);
+    put(&b, w->contacts_seen);
+    put(&b, PURGE_ROWS);
+    int rc = sqlite3_step(b.statement);
+    int64_t until = rc == SQLITE_ROW ? sqlite3_column_int64(b.statement, 0) : 0;
+    bool has_more = rc == SQLITE_ROW && sqlite3_column_int64(b.statement, 1) == PURGE_ROWS;
+    sqlite3_reset(b.statement);
+    if (rc != SQLITE_ROW)
+        w->rc = rc;
+    b = begin(w, CUT_OLD_CONTACTS);
+    put(&b, before);
+    put(&b, w->contacts_seen);
+    put(&b, until);
+    run(w, &b);
+    w->has_erased |= w->rc == SQLITE_OK && sqlite3_changes(w->db) != 0;
+    w->contacts_seen = has_more ? until : 0;
+    return has_more;
 }
 
 static void write_rest(struct writer *w, const struct batch *batch)
@@ -588,10 +620,10 @@ static void write_rest(struct writer *w, const struct batch *batch)
     }
     if (!batch->has_retention)
         return;
-    purge(w, OLD_EVENTS, CUT_EVENTS, batch->retention.events_before, 0);
-    purge(w, OLD_REFS, CUT_REFS, batch->retention.refs_before, batch->retention.ref_id_before);
-    if (batch->retention.contacts_before != 0)
-        cut_contacts(w, CUT_OLD_CONTACTS, batch->retention.contacts_before, PURGE_ROWS);
+    const struct retention *r = &batch->retention;
+    w->left_over.events = purge(w, OLD_EVENTS, CUT_EVENTS, r->events_before, 0);
+    w->left_over.refs = purge(w, OLD_REFS, CUT_REFS, r->refs_before, r->ref_id_before);
+    w->left_over.contacts = purge_contacts(w, r->contacts_before);
 }
 
 static void write_counters(struct writer *w, const struct batch *batch)
@@ -662,10 +694,16 @@ bool writer_has_erased(const struct writer *w)
     return w->has_erased;
 }
 
+struct left_over writer_left_over(const struct writer *w)
+{
+    return w->left_over;
+}
+
 int writer_commit(struct writer *w, const struct batch *batch, struct failure *failure)
 {
     w->rc = SQLITE_OK;
     w->has_erased = false;
+    w->left_over = (struct left_over){.events = false};
     if (sqlite_run(w->db, "BEGIN IMMEDIATE", failure) != 0)
         return -1;
     write_rows(w, batch);

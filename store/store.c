@@ -252,6 +252,7 @@ static void write_batch(struct store *s, struct batch *batch)
         return;
     }
 
+    batch->left_over = writer_left_over(s->writer);
     pthread_mutex_lock(&s->mutex);
     s->submitted = NULL;
     s->committed = batch;

@@ -410,6 +410,49 @@ START_TEST(old_rows_are_forgotten)
 }
 END_TEST
 
+/* However much is old: a slice a commit, each telling what it left, until nothing is. */
+START_TEST(what_is_old_goes_slice_by_slice)
+{
+    enum { OLD = 60000, CONTACTS = 2500, SLICES_MOST = OLD / 1000 + 1 };
+    char directory[64];
+    struct batch batch = {.number = 0};
+    make_directory(directory);
+    struct store *store = open_store(directory);
+    start(store);
+    struct engine *e = world_new();
+    batch.events = must_alloc(OLD, sizeof *batch.events);
+    batch.event_count = batch.event_room = OLD;
+    for (uint64_t i = 1; i <= OLD; i++) {
+        batch.events[i - 1] = (struct event){.seq = i, .at = MONDAY_9};
+        batch_add_ref(&batch, (struct ref_row){.id = i, .at = MONDAY_9, .caller = must_strdup("me"), .ref = must_strdup("r"),
+                                               .answer = must_alloc(1, 1), .answer_bytes = 1});
+    }
+    for (uint64_t i = 1; i <= CONTACTS; i++)
+        batch_add_contact(&batch, &(struct contact_row){.order_id = i, .put_at = MONDAY_9 + (i % 5 == 0), .name = "a"});
+    commit(store, &batch, e);
+    struct left_over left = {.events = true};
+    int slices = 0;
+    for (; left.events || left.refs || left.contacts; slices++) {
+        ck_assert_int_lt(slices, SLICES_MOST);
+        batch.number++;
+        batch.has_retention = true;
+        batch.retention = (struct retention){.events_before = MONDAY_9 + 1, .ref_id_before = OLD, .contacts_before = MONDAY_9 + 1};
+        store_submit(store, &batch);
+        ck_assert_ptr_eq(store_wait(store).committed, &batch);
+        left = batch.left_over;
+        batch_reset(&batch);
+    }
+    ck_assert_int_ge(slices, OLD / 5000); /* none of them is long */
+    ck_assert_int_eq(count_rows(directory, "events"), 0);
+    ck_assert_int_eq(count_rows(directory, "refs"), 1);
+    ck_assert_int_eq(count_rows(directory, "contact"), CONTACTS / 5);
+    batch_fini(&batch);
+    store_close(store);
+    engine_free(e);
+    remove_directory(directory);
+}
+END_TEST
+
 START_TEST(refs_are_found_and_forgotten)
 {
     struct refs refs;
@@ -442,6 +485,7 @@ Suite *suite_store(void)
     tcase_add_test(t, what_cannot_be_opened_says_why);
     tcase_add_test(t, a_backup_is_restored);
     tcase_add_test(t, old_rows_are_forgotten);
+    tcase_add_test(t, what_is_old_goes_slice_by_slice);
     tcase_add_test(t, refs_are_found_and_forgotten);
     suite_add_tcase(s, t);
     return s;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/push.h"
 #include "proto/turn.h"
 #include "world.h"
 
@@ -23,7 +24,7 @@ static int64_t fixed_now(void *context)
 static void take_sent(void *context, uint64_t connection, const uint8_t *bytes, size_t len)
 {
     struct ports *p = context;
-    ck_assert_uint_eq(connection, 9);
+    ck_assert(connection == 9 || connection == 10);
     uint8_t *copy = arena_take(&p->arena, len);
     memcpy(copy, bytes, len);
     p->last = codec_decode(&p->arena, copy, len);
@@ -260,6 +261,84 @@ START_TEST(a_caller_holds_no_more_than_its_share)
 }
 END_TEST
 
+/* What a commit left of the old is taken by the next one, not a minute later; callers' work goes with it. */
+START_TEST(purging_goes_on_until_nothing_is_left)
+{
+    struct bench b;
+    set_up(&b);
+    struct turn_settings settings = {.questions_max = 10, .refs_max = 1, .retain_events_ms = DAY_MS, .retain_contacts_ms = DAY_MS};
+    turn_configure(b.turn, &settings);
+    turn_load_done(b.turn, 60000);
+    turn_end(b.turn);
+    for (uint32_t slice = 0; slice < 60; slice++) {
+        ck_assert_ptr_nonnull(b.ports.submitted);
+        ck_assert(b.ports.submitted->has_retention);
+        ck_assert_uint_eq(b.ports.submitted->retention.ref_id_before, 59999);
+        ck_assert_int_eq(b.ports.submitted->retention.events_before, slice == 0 ? MONDAY_9 - DAY_MS : 0);
+        ck_assert_int_eq(b.ports.submitted->retention.contacts_before, slice < 30 ? MONDAY_9 - DAY_MS : 0);
+        ck_assert_uint_eq(b.ports.submitted->order_count, slice != 0);
+        b.ports.submitted->left_over = (struct left_over){.refs = slice < 59, .contacts = slice < 29};
+        char ref[20];
+        snprintf(ref, sizeof ref, "r%u", slice);
+        request(&b, slice, "order.place", ref, 0);
+        turn_end(b.turn);
+        commit(&b);
+        ck_assert_int_eq(b.ports.sent, (int)slice);
+    }
+    ck_assert(!b.ports.submitted->has_retention); /* only the last order */
+    commit(&b);
+    ck_assert_ptr_null(b.ports.submitted);
+    tear_down(&b);
+}
+END_TEST
+
+/* Ends turns and answers their questions with nothing, as a log does whose events were purged; how many there were. */
+static int answer_with_nothing(struct bench *b, struct push *push)
+{
+    int asked = b->ports.questions;
+    for (int i = 0; i < 20; i++) {
+        push_wants_sending(push, MONDAY_9);
+        turn_end(b->turn);
+        if (b->ports.asked != NULL)
+            turn_collect(b->turn, (struct collected){.answered = b->ports.asked});
+        b->ports.asked = NULL;
+    }
+    return b->ports.questions - asked;
+}
+
+START_TEST(behind_a_purged_log_the_platform_is_not_looked_for_again_and_again)
+{
+    struct bench b;
+    struct push push;
+    struct push_options options = {.node = 0};
+    set_up(&b);
+    push_init(&push, b.turn, &options, 0, 0);
+    request(&b, 1, "order.place", "a", 0);
+    request(&b, 2, "order.place", "b", 0);
+    turn_end(b.turn);
+    commit(&b);
+    uint64_t published = turn_published(b.turn);
+    ck_assert_uint_ge(published, 2);
+    ck_assert_int_eq(answer_with_nothing(&b, &push), 1);
+    request(&b, 3, "order.place", "c", 0); /* a new one is looked for, behind what is gone */
+    turn_end(b.turn);
+    commit(&b);
+    push_wants_sending(&push, MONDAY_9);
+    turn_end(b.turn);
+    ck_assert_ptr_nonnull(b.ports.asked);
+    ck_assert_uint_eq(b.ports.asked->after, published);
+    struct query *q = b.ports.asked;
+    q->events = must_alloc(1, sizeof *q->events);
+    q->external_ids = must_alloc(1, sizeof *q->external_ids);
+    q->events[0] = (struct event){.seq = q->next = published + 1, .kind = EVENT_PLACED, .order = 3};
+    q->event_count = 1;
+    turn_collect(b.turn, (struct collected){.answered = q});
+    ck_assert(push_wants_sending(&push, MONDAY_9));
+    push_fini(&push);
+    tear_down(&b);
+}
+END_TEST
+
 Suite *suite_turn(void);
 Suite *suite_turn(void)
 {
@@ -271,6 +350,8 @@ Suite *suite_turn(void)
     tcase_add_test(t, writes_are_gathered_while_the_writer_is_busy);
     tcase_add_test(t, a_ref_in_the_same_turn_is_seen);
     tcase_add_test(t, a_draining_turn_takes_no_new_orders);
+    tcase_add_test(t, purging_goes_on_until_nothing_is_left);
+    tcase_add_test(t, behind_a_purged_log_the_platform_is_not_looked_for_again_and_again);
     suite_add_tcase(s, t);
     return s;
 }

@@ -8,7 +8,7 @@ export BUILD="$build" WORK="$work" PAIDAN_SEEN="$work/seen"
 : >"$PAIDAN_SEEN"
 suites=$(sed -n 's/^SUITE(\(.*\))$/\1/p' tests/suites.def)
 # the last of the list take longest, so they begin first
-echo "$suites" | tac | xargs -P "${2:-1}" -I SUITE sh -c 'CK_RUN_SUITE=SUITE "$BUILD/tests/run" >"$WORK/SUITE.said" 2>&1; cat "$WORK/SUITE.said"'
+echo "$suites" | tac | xargs -P "${2:-1}" -I {} sh -c 'CK_RUN_SUITE={} "$BUILD/tests/run" >"$WORK/{}.said" 2>&1; cat "$WORK/{}.said"'
 "$build/tests/run" seen >"$work/all.said" 2>&1 # every refusal and misfit, by any of them
 cat "$work/all.said"
 for suite in $suites all; do

@@ -128,6 +128,17 @@ static void look_at_certificate(struct doctor *d, int64_t expires_at)
         find(d, days < 30 ? WARN : GOOD, "tls", "its certificate is good for %.0f days more", days);
 }
 
+static void look_at_redis(struct doctor *d, const struct node *live)
+{
+    const struct node *reason = node_get(live, "reason");
+    const struct node *intake = node_get(live, "intake_reason");
+    if (node_number(live, "up", -1) == 0 && reason != NULL && reason->kind == NODE_TEXT)
+        find(d, WARN, "redis", "%.*s; orders go on without it, and it is filled anew when it is back",
+             (int)reason->count, reason->u.text);
+    if (intake != NULL && intake->kind == NODE_TEXT && !node_is_text(intake, ""))
+        find(d, WARN, "redis", "%.*s", (int)intake->count, intake->u.text);
+}
+
 static void look_at_daemon(struct doctor *d, struct client *client)
 {
     const struct node *info = ask(client, "server.info");
@@ -150,8 +161,7 @@ static void look_at_daemon(struct doctor *d, struct client *client)
     if (node_number(stats, "reload_failed", -1) == 1)
         find(d, BAD, "reload", "the last one was refused or is incomplete: its log says why");
     look_at_certificate(d, node_number(stats, "tls_expires_at", 0));
-    if (node_number(node_get(stats, "live"), "up", -1) == 0)
-        find(d, WARN, "redis", "it is away; orders go on without it, and it is filled anew when it is back");
+    look_at_redis(d, node_get(stats, "live"));
     if (node_number(stats, "wrong_tokens", -1) > 100)
         find(d, WARN, "tokens", "%lld wrong ones were shown since the start", (long long)node_number(stats, "wrong_tokens", -1));
 }

@@ -69,7 +69,11 @@ static const char opening[] =
     "An entry of the intake has the parameters of `order.place` as text, lists with `|` between, times as milliseconds or "
     "RFC 3339, and `contact_name`, `contact_phone`, `contact_address`. It is acknowledged (XACK) and deleted (XDEL) when its order is on disk, for it may hold personal data. "
     "Give it a `ref`: what is appended twice under one ref is placed once; without one the entry's number and what it "
-    "says stand in for it.\n\n"
+    "says stand in for it. Something else under `paidan:intake` is left alone, and nothing is taken until somebody has moved "
+    "it; something else under any other of these keys is deleted, and the queues are filled anew.\n\n"
+    "It takes one Redis server, 6.2 or later, without a password. A Redis Cluster is not supported yet; `live.reason` of "
+    "`server.stats` says so, as it says of everything else why the queues are not up (a password or permission that is "
+    "missing, a replica, a full memory, a disk that fails), and `live.intake_reason` why nothing is taken.\n\n"
     "## Errors\n\n`{code, message, field?, retry?, misfit?, id?, low?, high?}`. `retry: true` says that the "
     "same request may succeed later.\n\n| code | retry | cause | 中文 |\n| --- | --- | --- | --- |\n";
 

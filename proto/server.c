@@ -159,6 +159,8 @@ static void pack_extra(void *context, struct pack *out)
     pack_map(out);
     pack_key_text(out, "kind", live.is_redis ? "redis" : "memory");
     pack_key_bool(out, "up", !live.is_redis || live.is_up);
+    pack_key_text(out, "reason", live.reason);
+    pack_key_text(out, "intake_reason", live.intake_reason);
     pack_key_uint(out, "waiting_bytes", live.waiting_bytes);
     pack_key_uint(out, "told", live.told);
     pack_key_uint(out, "rebuilds", live.rebuilds);

@@ -81,9 +81,12 @@ struct live_entry {
 struct live_entry *live_take_intake(struct live *live);
 void live_give_intake(struct live *live);
 
+#define LIVE_REASON_MAX 160
+
 struct live_status {
     bool is_redis, is_up;
     uint64_t waiting_bytes, told, rebuilds, placed, refused;
+    char reason[LIVE_REASON_MAX], intake_reason[LIVE_REASON_MAX]; /* why it is not up, or reads no intake; else empty */
 } live_status(struct live *live);
 
 #endif

@@ -15,6 +15,12 @@ struct commands {
     uint32_t count;
 };
 
+/* A connection. Its error is how the reply to the last command began, when that was one; else empty. */
+struct live_line {
+    void *link; /* NULL: not connected */
+    char error[64];
+};
+
 #define SLICE_ORDERS 500
 
 /* A part of the state as it was, to be told when it is durable. */
@@ -49,16 +55,16 @@ struct live {
     uint64_t fill_number; /* the filling that the loop is working on */
 
     /* publisher only */
-    void *link; /* NULL: not connected */
+    struct live_line line;
     struct commands taken;
     char epoch[17]; /* names the filling */
-    bool has_complained;
 
     /* taker only */
     struct {
-        void *link;
+        struct live_line line;
         const char *from; /* 0: what was taken before and not acknowledged; >: new entries */
         struct live_entry *entries; /* with the loop, or answered */
+        bool is_refused; /* Redis is there and does not let it be read */
     } intake;
 
     pthread_mutex_t mutex; /* guards all below */
@@ -80,10 +86,18 @@ struct live {
 #define LIVE_ELEMENTS_MAX 65536
 void live_bound_replies(redisReader *reader);
 extern const struct live_wire live_sockets; /* hiredis; its context is the struct live */
-/* A reply that is no error, or NULL. The caller frees it. */
-redisReply *live_command(struct live *live, void *link, const char *format, ...);
+/* False: Redis cannot be reached. */
+bool live_open_line(struct live *live, struct live_line *line);
+void live_close_line(struct live *live, struct live_line *line);
+/* A reply that is no error, or NULL: the line's error says whether it was one. The caller frees it. */
+redisReply *live_command(struct live *live, struct live_line *line, const char *format, ...);
 /* The same where only success matters; `command` is a format without conversions. */
-bool live_command_done(struct live *live, void *link, const char *command);
+bool live_command_done(struct live *live, struct live_line *line, const char *command);
+/* The next reply; the same. */
+redisReply *live_reply(struct live *live, struct live_line *line);
+bool live_has_wrong_type(const struct live_line *line);
+/* What an error reply means, in words. */
+void live_reason_of(const char *error, char reason[LIVE_REASON_MAX]);
 bool live_is_stopping(struct live *live);
 /* Sleeps, but not past a stop. */
 void live_pause(struct live *live, int ms);

@@ -109,7 +109,7 @@ bool live_entries_of(const redisReply *reply, struct live_entry **entries)
 static bool read_entries(struct live *l, struct live_entry **entries)
 {
     redisReply *reply = live_command(
-        l, l->intake.link, "XREADGROUP GROUP paidand node-%u COUNT %d BLOCK 500 STREAMS paidan:intake %s",
+        l, &l->intake.line, "XREADGROUP GROUP paidand node-%u COUNT %d BLOCK 500 STREAMS paidan:intake %s",
         l->options.node, ENTRIES_MAX, l->intake.from);
     bool is_good = reply != NULL && live_entries_of(reply, entries);
     if (reply != NULL)
@@ -127,11 +127,21 @@ static void hand_entries(struct live *l, struct live_entry *entries)
     l->options.wake(l->options.context);
 }
 
+static redisReply *add_refused(struct live *l, const struct live_entry *entry)
+{
+    return live_command(
+        l, &l->intake.line, "XADD paidan:intake:refused MAXLEN ~ 100000 * entry %s code %s field %s message %s",
+        entry->id, entry->code, entry->field, entry->message);
+}
+
+/* The stream of what was refused is ours: what else lies there gives way. */
 static bool tell_refused(struct live *l, const struct live_entry *entry)
 {
-    redisReply *told = live_command(
-        l, l->intake.link, "XADD paidan:intake:refused MAXLEN ~ 100000 * entry %s code %s field %s message %s",
-        entry->id, entry->code, entry->field, entry->message);
+    redisReply *told = add_refused(l, entry);
+    if (told == NULL && live_has_wrong_type(&l->intake.line)) {
+        l->options.log(1, "live_wrong_type", "paidan:intake:refused held something of another type; it is deleted");
+        told = live_command_done(l, &l->intake.line, "UNLINK paidan:intake:refused") ? add_refused(l, entry) : NULL;
+    }
     bool is_good = is_text(told);
     if (told != NULL)
         freeReplyObject(told);
@@ -141,7 +151,7 @@ static bool tell_refused(struct live *l, const struct live_entry *entry)
 /* A command that answers with a number. */
 static bool is_counted(struct live *l, const char *format, const char *id)
 {
-    redisReply *reply = live_command(l, l->intake.link, format, id);
+    redisReply *reply = live_command(l, &l->intake.line, format, id);
     bool is_good = reply != NULL && reply->type == REDIS_REPLY_INTEGER;
     if (reply != NULL)
         freeReplyObject(reply);
@@ -177,11 +187,11 @@ static bool last_delivered(const redisReply *groups, char id[41])
 static bool sweep_acknowledged(struct live *l)
 {
     char last[41];
-    redisReply *groups = live_command(l, l->intake.link, "XINFO GROUPS paidan:intake");
+    redisReply *groups = live_command(l, &l->intake.line, "XINFO GROUPS paidan:intake");
     bool is_good = groups != NULL && last_delivered(groups, last);
     if (groups != NULL)
         freeReplyObject(groups);
-    redisReply *pending = is_good ? live_command(l, l->intake.link, "XPENDING paidan:intake paidand") : NULL;
+    redisReply *pending = is_good ? live_command(l, &l->intake.line, "XPENDING paidan:intake paidand") : NULL;
     is_good = pending != NULL && pending->type == REDIS_REPLY_ARRAY && pending->elements >= 2;
     if (is_good && is_text(pending->element[1]))
         is_good = is_counted(l, "XTRIM paidan:intake MINID %s", pending->element[1]->str);
@@ -208,11 +218,31 @@ static bool acknowledge(struct live *l, const struct live_entry *entry)
     return true;
 }
 
+static void keep_reason(struct live *l, const char *reason)
+{
+    pthread_mutex_lock(&l->mutex);
+    bool is_new = strcmp(reason, l->status.intake_reason) != 0;
+    snprintf(l->status.intake_reason, sizeof l->status.intake_reason, "%s", reason);
+    pthread_mutex_unlock(&l->mutex);
+    l->intake.is_refused = reason[0] != '\0';
+    if (is_new && reason[0] != '\0')
+        l->options.log(1, "live_intake_down", reason);
+    else if (is_new)
+        l->options.log(0, "live_intake_up", "the intake is read again");
+}
+
+/* Why the intake alone is not read; of what ails all of Redis the publisher speaks. What lies under its name
+ * may be somebody's orders: nothing of ours to delete. */
 static enum live_rest break_off(struct live *l)
 {
-    if (l->intake.link != NULL)
-        l->wire.close(l->intake.link);
-    l->intake.link = NULL;
+    char reason[LIVE_REASON_MAX];
+    if (live_has_wrong_type(&l->intake.line)) {
+        keep_reason(l, "paidan:intake is no stream with the group paidand: nothing is taken until somebody has moved it away");
+    } else if (strncmp(l->intake.line.error, "NOPERM", 6) == 0) {
+        live_reason_of(l->intake.line.error, reason);
+        keep_reason(l, reason);
+    }
+    live_close_line(l, &l->intake.line);
     return LIVE_REST_DOWN;
 }
 
@@ -250,17 +280,17 @@ enum live_rest live_step_taker(struct live *l)
 {
     if (l->intake.entries != NULL)
         return are_answered(l) ? acknowledge_all(l) : LIVE_REST_ANSWER;
-    if (l->intake.link == NULL) {
-        l->intake.link = l->wire.open(l->wire.context);
-        if (l->intake.link == NULL)
+    if (l->intake.line.link == NULL) {
+        if (!live_open_line(l, &l->intake.line))
             return break_off(l);
-        live_command_done(l, l->intake.link, "XGROUP CREATE paidan:intake paidand 0 MKSTREAM"); /* or it is there */
+        live_command_done(l, &l->intake.line, "XGROUP CREATE paidan:intake paidand 0 MKSTREAM"); /* or it is there */
         l->intake.from = "0"; /* first what an earlier life of ours did not acknowledge */
         return LIVE_REST_NONE;
     }
     struct live_entry *entries = NULL;
     if (!read_entries(l, &entries))
         return break_off(l);
+    keep_reason(l, "");
     if (entries != NULL) {
         hand_entries(l, entries);
         return LIVE_REST_ANSWER;
@@ -278,7 +308,7 @@ void *live_take_main(void *context)
     while (!live_is_stopping(l)) {
         enum live_rest rest = live_step_taker(l); /* which waits itself for new entries, half a second */
         if (rest == LIVE_REST_DOWN)
-            live_pause(l, 250);
+            live_pause(l, l->intake.is_refused ? 5000 : 250);
         if (rest != LIVE_REST_ANSWER)
             continue;
         pthread_mutex_lock(&l->mutex);

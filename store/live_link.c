@@ -2,6 +2,7 @@
  * it may give. */
 #include <limits.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -68,7 +69,37 @@ static uint64_t draw_random(void *context)
 const struct live_wire live_sockets = {.open = open_socket, .send = send_bytes, .receive = receive_reply,
                                        .close = close_socket, .random = draw_random};
 
-redisReply *live_command(struct live *l, void *link, const char *format, ...)
+bool live_open_line(struct live *l, struct live_line *line)
+{
+    line->error[0] = '\0';
+    line->link = l->wire.open(l->wire.context);
+    return line->link != NULL;
+}
+
+void live_close_line(struct live *l, struct live_line *line)
+{
+    if (line->link != NULL)
+        l->wire.close(line->link);
+    line->link = NULL;
+}
+
+redisReply *live_reply(struct live *l, struct live_line *line)
+{
+    redisReply *reply = l->wire.receive(line->link);
+    line->error[0] = '\0';
+    if (reply == NULL || reply->type != REDIS_REPLY_ERROR)
+        return reply;
+    snprintf(line->error, sizeof line->error, "%s", reply->str);
+    freeReplyObject(reply);
+    return NULL;
+}
+
+bool live_has_wrong_type(const struct live_line *line)
+{
+    return strncmp(line->error, "WRONGTYPE", 9) == 0;
+}
+
+redisReply *live_command(struct live *l, struct live_line *line, const char *format, ...)
 {
     char *bytes = NULL;
     va_list arguments;
@@ -77,18 +108,15 @@ redisReply *live_command(struct live *l, void *link, const char *format, ...)
     va_end(arguments);
     if (len <= 0)
         return NULL;
-    redisReply *reply = l->wire.send(link, bytes, (size_t)len) ? l->wire.receive(link) : NULL;
+    line->error[0] = '\0';
+    redisReply *reply = l->wire.send(line->link, bytes, (size_t)len) ? live_reply(l, line) : NULL;
     redisFreeCommand(bytes);
-    if (reply != NULL && reply->type == REDIS_REPLY_ERROR) {
-        freeReplyObject(reply);
-        return NULL;
-    }
     return reply;
 }
 
-bool live_command_done(struct live *l, void *link, const char *command)
+bool live_command_done(struct live *l, struct live_line *line, const char *command)
 {
-    redisReply *reply = live_command(l, link, command);
+    redisReply *reply = live_command(l, line, command);
     if (reply == NULL)
         return false;
     freeReplyObject(reply);

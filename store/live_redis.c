@@ -38,15 +38,44 @@ void live_pause(struct live *l, int ms)
     pthread_mutex_unlock(&l->mutex);
 }
 
-static bool unlink_keys(struct live *l, const redisReply *keys)
+#define EVENTS_PATTERN "paidan:{*}:events"
+
+static void tell_wrong_type(struct live *l, const char *key)
+{
+    char text[LIVE_REASON_MAX];
+    snprintf(text, sizeof text, "%.90s held something of another type; it is deleted", key);
+    l->options.log(1, "live_wrong_type", text);
+}
+
+static bool unlink_key(struct live *l, const char *key)
+{
+    redisReply *gone = live_command(l, &l->line, "UNLINK %s", key);
+    if (gone != NULL)
+        freeReplyObject(gone);
+    return gone != NULL;
+}
+
+/* Whether what lies under a key of events is a stream, or is so no more. */
+static bool check_events(struct live *l, const char *key)
+{
+    redisReply *type = live_command(l, &l->line, "TYPE %s", key);
+    bool is_good = type != NULL && type->type == REDIS_REPLY_STATUS;
+    bool is_stream = is_good && (strcmp(type->str, "stream") == 0 || strcmp(type->str, "none") == 0);
+    if (type != NULL)
+        freeReplyObject(type);
+    if (!is_good || is_stream)
+        return is_good;
+    tell_wrong_type(l, key);
+    return unlink_key(l, key);
+}
+
+static bool unlink_keys(struct live *l, const redisReply *keys, bool are_events)
 {
     bool is_good = true;
     for (size_t i = 0; is_good && i < keys->elements; i++) {
         const redisReply *key = keys->element[i];
-        redisReply *gone = key->type == REDIS_REPLY_STRING ? live_command(l, l->link, "UNLINK %s", key->str) : NULL;
-        is_good = gone != NULL;
-        if (gone != NULL)
-            freeReplyObject(gone);
+        is_good = key->type == REDIS_REPLY_STRING &&
+                  (are_events ? check_events(l, key->str) : unlink_key(l, key->str));
     }
     return is_good;
 }
@@ -54,24 +83,24 @@ static bool unlink_keys(struct live *l, const redisReply *keys)
 /* One SCAN with its keys deleted; the cursor goes on. */
 static bool scan_and_unlink(struct live *l, const char *pattern, char cursor[32])
 {
-    redisReply *reply = live_command(l, l->link, "SCAN %s MATCH %s COUNT 1000", cursor, pattern);
+    redisReply *reply = live_command(l, &l->line, "SCAN %s MATCH %s COUNT 1000", cursor, pattern);
     bool is_good = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
                    reply->element[0]->type == REDIS_REPLY_STRING && reply->element[0]->len < 32 &&
                    reply->element[1]->type == REDIS_REPLY_ARRAY;
     if (is_good) {
         snprintf(cursor, 32, "%s", reply->element[0]->str);
-        is_good = unlink_keys(l, reply->element[1]);
+        is_good = unlink_keys(l, reply->element[1], strcmp(pattern, EVENTS_PATTERN) == 0);
     }
     if (reply != NULL)
         freeReplyObject(reply);
     return is_good;
 }
 
-/* Deletes what an earlier filling left; the events stay. */
+/* Deletes what an earlier filling left; the events stay where they are events. */
 static bool empty_projection(struct live *l)
 {
     static const char *const patterns[] = {"paidan:{*}:ready:*", "paidan:{*}:inbox:*",
-                                           "paidan:{*}:order:*"};
+                                           "paidan:{*}:order:*", EVENTS_PATTERN};
     bool is_good = true;
     for (size_t p = 0; is_good && p < ARRAY_LEN(patterns); p++) {
         char cursor[32] = "0";
@@ -82,14 +111,28 @@ static bool empty_projection(struct live *l)
     return is_good;
 }
 
+/* A node of a cluster holds a part of the keys and cannot rename across them. Who may not ask is told by
+ * what follows. False: it is one, or Redis failed; the line's error says so. */
+static bool is_single(struct live *l)
+{
+    redisReply *info = live_command(l, &l->line, "INFO cluster");
+    bool is_text = info != NULL && info->type == REDIS_REPLY_STRING;
+    bool is_good = is_text ? strstr(info->str, "cluster_enabled:1") == NULL : l->line.error[0] != '\0';
+    if (is_text && !is_good)
+        snprintf(l->line.error, sizeof l->line.error, "CLUSTER");
+    if (info != NULL)
+        freeReplyObject(info);
+    return is_good;
+}
+
 /* A filling is named; the name stands under paidan:filling until all is told, so that a Redis that is
  * flushed in the middle of it is not taken for a full one. */
 static bool begin_filling(struct live *l)
 {
     snprintf(l->epoch, sizeof l->epoch, "%016" PRIx64, l->wire.random(l->wire.context));
-    if (!live_command_done(l, l->link, "DEL paidan:epoch") || !empty_projection(l))
+    if (!is_single(l) || !live_command_done(l, &l->line, "DEL paidan:epoch") || !empty_projection(l))
         return false;
-    redisReply *reply = live_command(l, l->link, "SET paidan:filling %s", l->epoch);
+    redisReply *reply = live_command(l, &l->line, "SET paidan:filling %s", l->epoch);
     if (reply == NULL)
         return false;
     freeReplyObject(reply);
@@ -104,18 +147,40 @@ static bool begin_filling(struct live *l)
     return true;
 }
 
+/* The key of the command with that number among those handed over: its second word. */
+static void find_key(const struct commands *c, uint32_t number, char key[96])
+{
+    const char *at = c->bytes;
+    key[0] = '\0';
+    for (uint32_t i = 0; i <= number; i++) {
+        char *end = NULL;
+        long words = strtol(at + 1, &end, 10); /* *4\r\n$4\r\nZADD\r\n$… */
+        at = end + 2;
+        for (long word = 0; word < words; word++) {
+            long len = strtol(at + 1, &end, 10);
+            at = end + 2;
+            if (i == number && word == 1)
+                snprintf(key, 96, "%.*s", (int)len, at);
+            at += len + 2;
+        }
+    }
+}
+
 /* Sends commands and reads their replies; false when Redis did not take them all. */
 static bool send_commands(struct live *l, struct commands *c)
 {
-    if (c->len != 0 && !l->wire.send(l->link, c->bytes, c->len))
+    char key[96];
+    if (c->len != 0 && !l->wire.send(l->line.link, c->bytes, c->len))
         return false;
-    for (uint32_t left = c->count; left != 0; left--) {
-        redisReply *reply = l->wire.receive(l->link);
-        bool is_error = reply == NULL || reply->type == REDIS_REPLY_ERROR;
-        if (reply != NULL)
-            freeReplyObject(reply);
-        if (is_error)
+    for (uint32_t i = 0; i < c->count; i++) {
+        redisReply *reply = live_reply(l, &l->line);
+        if (reply == NULL && live_has_wrong_type(&l->line)) {
+            find_key(c, i, key);
+            tell_wrong_type(l, key); /* by the filling that follows */
+        }
+        if (reply == NULL)
             return false;
+        freeReplyObject(reply);
     }
     return true;
 }
@@ -123,8 +188,10 @@ static bool send_commands(struct live *l, struct commands *c)
 /* Whether Redis still holds our filling: it may have been flushed, or restarted empty. */
 static bool holds_epoch(struct live *l)
 {
-    redisReply *reply = live_command(l, l->link, "GET paidan:epoch");
+    redisReply *reply = live_command(l, &l->line, "GET paidan:epoch");
     bool holds = reply != NULL && reply->type == REDIS_REPLY_STRING && strcmp(reply->str, l->epoch) == 0;
+    if (live_has_wrong_type(&l->line))
+        tell_wrong_type(l, "paidan:epoch");
     if (reply != NULL)
         freeReplyObject(reply);
     return holds;
@@ -132,11 +199,12 @@ static bool holds_epoch(struct live *l)
 
 static bool finish_filling(struct live *l)
 {
-    if (!live_command_done(l, l->link, "RENAME paidan:filling paidan:epoch") || !holds_epoch(l))
+    if (!live_command_done(l, &l->line, "RENAME paidan:filling paidan:epoch") || !holds_epoch(l))
         return false;
     pthread_mutex_lock(&l->mutex);
     l->state = LIVE_UP;
     l->status.is_up = true;
+    l->status.reason[0] = '\0';
     pthread_mutex_unlock(&l->mutex);
     l->options.log(0, "live_up", "redis holds the live queues");
     return true;
@@ -164,14 +232,22 @@ static bool feed(struct live *l)
     return is_good;
 }
 
+/* The reason is kept, and said when it is another than before. */
 static void lose(struct live *l)
 {
-    if (l->link != NULL)
-        l->wire.close(l->link);
-    l->link = NULL;
+    char reason[LIVE_REASON_MAX];
+    char text[LIVE_REASON_MAX + 40];
+    if (l->line.error[0] != '\0')
+        live_reason_of(l->line.error, reason);
+    else
+        snprintf(reason, sizeof reason, "redis %s", l->line.link == NULL ? "cannot be reached" : "was lost or flushed");
+    live_close_line(l, &l->line);
+    snprintf(text, sizeof text, "%s; orders go on without it", reason);
     pthread_mutex_lock(&l->mutex);
-    if (l->state == LIVE_UP && !l->is_stopping)
-        l->options.log(1, "live_lost", "redis was lost or flushed; filling it anew");
+    bool is_new = strcmp(reason, l->status.reason) != 0 && !l->is_stopping;
+    if (is_new)
+        l->options.log(1, l->state == LIVE_UP ? "live_lost" : "live_down", text);
+    snprintf(l->status.reason, sizeof l->status.reason, "%s", reason);
     l->state = LIVE_DOWN;
     l->status.is_up = false;
     pthread_mutex_unlock(&l->mutex);
@@ -179,34 +255,35 @@ static void lose(struct live *l)
 
 enum live_rest live_step_publisher(struct live *l)
 {
-    if (l->link == NULL) {
-        l->link = l->wire.open(l->wire.context);
-        if (l->link != NULL && begin_filling(l)) {
-            l->has_complained = false;
-            return LIVE_REST_NONE;
-        }
-        if (!l->has_complained)
-            l->options.log(1, "live_down", "redis cannot be reached; orders go on without it");
-        l->has_complained = true;
-    } else if (feed(l)) {
+    if (l->line.link != NULL && feed(l))
         return LIVE_REST_WORK;
-    }
+    if (l->line.link == NULL && live_open_line(l, &l->line) && begin_filling(l))
+        return LIVE_REST_NONE;
     lose(l);
     return LIVE_REST_DOWN;
 }
 
+static time_t seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+/* Between two failures that follow each other within a minute the pauses grow: fillings have a rate. */
 static void *publish_main(void *context)
 {
     struct live *l = context;
     int pause_ms = 250;
+    time_t failed_at = 0;
     while (!live_is_stopping(l)) {
         enum live_rest rest = live_step_publisher(l);
         if (rest == LIVE_REST_DOWN) {
+            pause_ms = seconds() - failed_at > 60 ? 250 : pause_ms < 8000 ? pause_ms * 2 : 8000;
             live_pause(l, pause_ms);
-            pause_ms = pause_ms < 8000 ? pause_ms * 2 : 8000;
+            failed_at = seconds();
             continue;
         }
-        pause_ms = 250;
         pthread_mutex_lock(&l->mutex);
         if (rest == LIVE_REST_WORK && l->queue.count == 0 && !l->is_fill_complete && !l->is_stopping)
             wait_work(l, 500);
@@ -285,8 +362,7 @@ void live_close(struct live *l)
         pthread_join(l->publisher, NULL);
     if (l->has_taker)
         pthread_join(l->taker, NULL);
-    if (l->link != NULL)
-        l->wire.close(l->link);
+    live_close_line(l, &l->line);
     live_end_intake(l);
     free(l->building.bytes);
     free(l->slice.offers);

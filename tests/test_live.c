@@ -11,6 +11,7 @@
 
 struct redis {
     char directory[64], socket[100], url[120];
+    const char *option, *value; /* one more, or NULL */
     pid_t pid;
     redisContext *context;
 };
@@ -22,7 +23,7 @@ static void redis_again(struct redis *r)
         int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
         dup2(null, STDOUT_FILENO);
         execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", r->socket, "--dir",
-               r->directory, "--save", "", "--appendonly", "no", (char *)NULL);
+               r->directory, "--save", "", "--appendonly", "no", r->option, r->value, (char *)NULL);
         _exit(127);
     }
     for (int i = 0; i < 200; i++) {
@@ -36,14 +37,19 @@ static void redis_again(struct redis *r)
     ck_abort_msg("redis-server does not start");
 }
 
-static struct redis redis_start(void)
+static struct redis redis_start_with(const char *option, const char *value)
 {
-    struct redis r = {.pid = 0};
+    struct redis r = {.option = option, .value = value};
     make_directory(r.directory);
     snprintf(r.socket, sizeof r.socket, "%s/redis.sock", r.directory);
     snprintf(r.url, sizeof r.url, "redis+unix:%s", r.socket);
     redis_again(&r);
     return r;
+}
+
+static struct redis redis_start(void)
+{
+    return redis_start_with(NULL, NULL);
 }
 
 static void redis_kill(struct redis *r)
@@ -59,12 +65,12 @@ static void redis_end(struct redis *r)
     remove_directory(r->directory);
 }
 
-/* The number that a command answers: an integer, a length, or -1 for nothing. */
-static long long ask(struct redis *r, const char *command)
+/* The number that a command answers: an integer, a length, -1 for nothing or, where it may be, an error. */
+static long long answer(struct redis *r, const char *command, bool may_fail)
 {
     redisReply *reply = redisCommand(r->context, command);
     ck_assert_msg(reply != NULL, "%s: %s", command, r->context->errstr);
-    ck_assert_msg(reply->type != REDIS_REPLY_ERROR, "%s: %s", command, reply->str);
+    ck_assert_msg(may_fail || reply->type != REDIS_REPLY_ERROR, "%s: %s", command, reply->str);
     long long number = reply->type == REDIS_REPLY_INTEGER ? reply->integer
                        : reply->type == REDIS_REPLY_ARRAY ? (long long)reply->elements
                        : reply->type == REDIS_REPLY_STRING ? (long long)reply->len : -1;
@@ -72,10 +78,15 @@ static long long ask(struct redis *r, const char *command)
     return number;
 }
 
+static long long ask(struct redis *r, const char *command)
+{
+    return answer(r, command, false);
+}
+
 static void wait_for(struct redis *r, const char *command, long long wanted)
 {
     for (int i = 0; i < 600; i++) {
-        if (ask(r, command) == wanted)
+        if (answer(r, command, true) == wanted)
             return;
         usleep(50000);
     }
@@ -234,6 +245,123 @@ START_TEST(orders_come_in_through_the_intake_once)
 }
 END_TEST
 
+static int64_t rebuilds(struct daemon *d)
+{
+    return member_number(node_get(daemon_call(d, "server.stats", "{}"), "live"), "rebuilds");
+}
+
+static void spoil(struct redis *r, const char *key)
+{
+    char command[200];
+    ask(r, "RPUSH other somebodys");
+    snprintf(command, sizeof command, "RENAME other %s", key);
+    ask(r, command);
+}
+
+/* Each key of ours holds a list; the next order finds out, and one filling mends it. */
+START_TEST(a_key_of_a_wrong_type_is_healed)
+{
+    static const char *const keys[] = {"paidan:{441302}:ready:441302001001", "paidan:{441302}:inbox:7",
+                                       "paidan:{441302}:order:1", "paidan:{441302}:events", "paidan:epoch"};
+    struct redis r = redis_start();
+    struct daemon d = daemon_start((const char *const[]){"--live", r.url, NULL});
+    char words[200];
+    put_org(&d);
+    place(&d, 1, "manual");
+    place(&d, 2, "auto");
+    wait_for(&r, READY, 1);
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        int64_t before = rebuilds(&d);
+        spoil(&r, keys[i]);
+        ck_assert_ptr_nonnull(daemon_call(&d, "order.suspend", "{\"order\":1}"));
+        ck_assert_ptr_nonnull(daemon_call(&d, "order.resume", "{\"order\":1}"));
+        snprintf(words, sizeof words, "%s held something of another type", keys[i]);
+        place(&d, 10 + (int)i * 2, "manual");
+        place(&d, 11 + (int)i * 2, "auto");
+        daemon_says(&d, words);
+        wait_for(&r, READY, 2 + (long long)i);
+        wait_for(&r, INBOX, 2 + (long long)i);
+        wait_for(&r, "EXISTS paidan:epoch", 1);
+        wait_for(&r, "HLEN paidan:{441302}:order:1", 14);
+        ck_assert_int_eq(rebuilds(&d), before + 1);
+    }
+    place(&d, 50, "manual");
+    wait_for(&r, READY, 7);
+    ck_assert_int_gt(ask(&r, "XLEN paidan:{441302}:events"), 0);
+    daemon_end(&d);
+    redis_end(&r);
+}
+END_TEST
+
+START_TEST(what_lies_under_the_intake_is_somebodys)
+{
+    struct redis r = redis_start();
+    struct daemon d = daemon_start((const char *const[]){"--live", r.url, NULL});
+    char said[4000];
+    put_org(&d);
+    wait_for(&r, "EXISTS paidan:intake", 1);
+    spoil(&r, "paidan:intake");
+    daemon_says(&d, "event=live_intake_down");
+    place(&d, 1, "manual"); /* and the queues go on */
+    wait_for(&r, READY, 1);
+    ck_assert_int_eq(ask(&r, "LLEN paidan:intake"), 1);
+    daemon_cli(&d, "doctor", said, sizeof said);
+    ck_assert_msg(strstr(said, "paidan:intake is no stream") != NULL, "%s", said);
+    ask(&r, "DEL paidan:intake");
+    spoil(&r, "paidan:intake:refused");
+    ask(&r, "XADD paidan:intake * ref mine region 441302001001 category legal_aid");
+    ask(&r, "XADD paidan:intake * ref wrong region 5 category legal_aid");
+    wait_for(&r, READY, 2);
+    daemon_says(&d, "event=live_intake_up");
+    daemon_says(&d, "paidan:intake:refused held something of another type");
+    wait_for(&r, "XLEN paidan:intake", 0);
+    ck_assert_int_eq(ask(&r, "XLEN paidan:intake:refused"), 1);
+    daemon_end(&d);
+    redis_end(&r);
+}
+END_TEST
+
+/* Why it is not up stands in the log once, in the numbers, and in what the doctor says. */
+static void expect_reason(struct redis *r, const char *words)
+{
+    struct daemon d = daemon_start((const char *const[]){"--live", r->url, NULL});
+    char command[300];
+    char said[4000];
+    daemon_says(&d, words);
+    put_org(&d);
+    place(&d, 1, "manual");
+    ck_assert_ptr_nonnull(strstr(member(node_get(daemon_call(&d, "server.stats", "{}"), "live"), "reason"), words));
+    daemon_cli(&d, "doctor", said, sizeof said);
+    ck_assert_msg(strstr(said, words) != NULL, "%s", said);
+    usleep(2000000); /* some more tries */
+    snprintf(command, sizeof command, "test $(grep -c 'event=live_down .*%s' %s/log) = 1", words, d.directory);
+    ck_assert_int_eq(system(command), 0);
+    daemon_end(&d);
+}
+
+START_TEST(why_redis_is_not_up_is_said)
+{
+    struct redis r = redis_start_with("--cluster-enabled", "yes");
+    expect_reason(&r, "Redis Cluster, which paidan does not support yet");
+    redis_end(&r);
+    r = redis_start_with("--requirepass", "secret");
+    expect_reason(&r, "redis wants a password");
+    redis_end(&r);
+    r = redis_start_with("--replicaof", "127.0.0.1 1");
+    expect_reason(&r, "this redis is a replica");
+    redis_end(&r);
+    r = redis_start_with("--maxmemory", "1mb");
+    ask(&r, "CONFIG SET maxmemory 1");
+    expect_reason(&r, "redis has reached its maxmemory");
+    redis_end(&r);
+    r = redis_start();
+    redisReply *set = redisCommand(r.context, "ACL SETUSER default -@all +info +del +ping");
+    freeReplyObject(set);
+    expect_reason(&r, "user a command or a key");
+    redis_end(&r);
+}
+END_TEST
+
 Suite *suite_live(void);
 Suite *suite_live(void)
 {
@@ -245,6 +373,9 @@ Suite *suite_live(void)
     tcase_add_test(t, a_redis_that_hangs_holds_nobody_up);
     tcase_add_test(t, the_daemon_starts_and_works_without_redis);
     tcase_add_test(t, orders_come_in_through_the_intake_once);
+    tcase_add_test(t, a_key_of_a_wrong_type_is_healed);
+    tcase_add_test(t, what_lies_under_the_intake_is_somebodys);
+    tcase_add_test(t, why_redis_is_not_up_is_said);
     suite_add_tcase(s, t);
     return s;
 }

@@ -348,9 +348,41 @@ static void run_group_state(struct redis_link *link, bool is_pending)
     }
 }
 
+/* The key of a command that wants a certain kind; NULL: one that takes any. */
+static const char *key_of_kind(const struct words *w, enum redis_kind *kind)
+{
+    const char *name = w->at[0];
+    *kind = name[0] == 'X' ? REDIS_STREAM : name[0] == 'Z' ? REDIS_ZSET : name[0] == 'H' ? REDIS_HASH : REDIS_TEXT;
+    if (strcmp(name, "XREADGROUP") == 0)
+        return INTAKE;
+    if (strcmp(name, "XGROUP") == 0 || strcmp(name, "XINFO") == 0)
+        return w->at[2];
+    return *kind != REDIS_TEXT || strcmp(name, "GET") == 0 ? w->at[1] : NULL;
+}
+
+static bool has_wrong_type(struct redis_link *link, const struct words *w)
+{
+    enum redis_kind kind = REDIS_TEXT;
+    const char *name = key_of_kind(w, &kind);
+    const struct redis_key *key = name != NULL ? get(link->redis, name) : NULL;
+    if (key == NULL || key->kind == kind)
+        return false;
+    reply(link, "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+    return true;
+}
+
+static void run_type(struct redis_link *link, const struct words *w)
+{
+    static const char *const kinds[] = {"string", "zset", "hash", "stream"};
+    const struct redis_key *key = get(link->redis, w->at[1]);
+    reply(link, "+%s\r\n", key != NULL ? kinds[key->kind] : "none");
+}
+
 static void run(struct redis_link *link, const struct words *w)
 {
     const char *name = w->at[0];
+    if (has_wrong_type(link, w))
+        return;
     if (strcmp(name, "GET") == 0 || strcmp(name, "SET") == 0 || strcmp(name, "RENAME") == 0)
         run_text(link, w);
     else if (strcmp(name, "DEL") == 0 || strcmp(name, "UNLINK") == 0)
@@ -359,6 +391,10 @@ static void run(struct redis_link *link, const struct words *w)
         run_set(link, w);
     else if (strcmp(name, "SCAN") == 0)
         run_scan(link, w);
+    else if (strcmp(name, "TYPE") == 0)
+        run_type(link, w);
+    else if (strcmp(name, "INFO") == 0)
+        reply_text(link, "# Cluster\r\ncluster_enabled:0\r\n");
     else if (strcmp(name, "XADD") == 0)
         run_add(link, w);
     else if (strcmp(name, "XGROUP") == 0)

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""callers.py BUILD: callers that take what they can get from a real daemon, and what is left for others.
+
+Each line is one attack: how much of it was let in, what the daemon grew by, and whether root and health
+still got in. Ends with 1 where a bound did not hold."""
+import os, re, resource, shutil, socket, struct, subprocess, sys, tempfile, time
+
+MIB = 1 << 20
+
+
+def grown(pid, before):
+    return int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{pid}/status").read()).group(1)) // 1024 - before
+
+
+def text(s):
+    return b"\xd9" + bytes([len(s)]) + s.encode()
+
+
+def frame(number, method, **params):
+    body = bytes([0x80 | len(params)]) + b"".join(text(k) + text(v) for k, v in params.items())
+    return b"\x94\x00\xce" + struct.pack(">I", number) + text(method) + b"\x91" + body
+
+
+def http(port, path, token=None, body=None, length=None):
+    s = socket.create_connection(("127.0.0.1", port), timeout=10)
+    head = f"{'POST' if length else 'GET'} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    if token:
+        head += f"Authorization: Bearer {token}\r\n"
+    if length:
+        head += f"Content-Type: application/json\r\nContent-Length: {length}\r\n"
+    s.sendall(head.encode() + b"\r\n")
+    if body:
+        try:
+            s.sendall(body)
+        except OSError:
+            pass
+    return s
+
+
+def first(s):
+    try:
+        return s.recv(4096)
+    except OSError:
+        return b""
+
+
+class Daemon:
+    def __init__(self, build):
+        self.build, self.directory = build, tempfile.mkdtemp(prefix="callers")
+        self.unix = self.directory + "/s"
+        self.process = subprocess.Popen([build + "/paidand", "--data", self.directory + "/d", "--listen", "unix:" + self.unix,
+                                         "--listen", "tcp:127.0.0.1:0", "--listen", "http:127.0.0.1:0", "--live", "memory",
+                                         "--connections_max", "2000", "--log", self.directory + "/log"], stdout=subprocess.DEVNULL)
+        deadline = time.time() + 60
+        while "event=started" not in self.log() and time.time() < deadline:
+            time.sleep(0.05)
+        self.tcp, self.http = (int(re.search(rf"{kind}:127\.0\.0\.1:(\d+)", self.log()).group(1)) for kind in ("tcp", "http"))
+        said = self.cli("token", "add", "greedy", "--roles", "supervisor", "--region", "4413")
+        self.token = re.search(r"greedy\.[0-9A-Za-z_-]+", said).group(0)
+        self.rss = grown(self.process.pid, 0)
+
+    def log(self):
+        return open(self.directory + "/log").read() if os.path.exists(self.directory + "/log") else ""
+
+    def cli(self, *arguments):
+        return subprocess.run([self.build + "/paidan", "--server", "unix:" + self.unix, *arguments],
+                              capture_output=True, text=True, timeout=30).stdout
+
+    def caller(self):
+        s = socket.create_connection(("127.0.0.1", self.tcp), timeout=10)
+        s.sendall(frame(1, "session.hello", token=self.token))
+        return s, b"principal" in first(s)
+
+    def judge(self, name, let_in, let_in_max, grown_max):
+        time.sleep(0.3)
+        mib = grown(self.process.pid, self.rss)
+        root = "draining" in self.cli("call", "server.info", "{}")
+        health = b"200" in first(http(self.http, "/healthz"))
+        good = let_in <= let_in_max and mib <= grown_max and root and health and self.process.poll() is None
+        print(f"callers {name} let_in={let_in} of_most={let_in_max} grown_mib={mib} of_most_mib={grown_max} "
+              f"root={int(root)} health={int(health)} {'held' if good else 'FAILED'}", flush=True)
+        return good
+
+    def end(self):
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        shutil.rmtree(self.directory)
+
+
+def connections(d):
+    held = [d.caller() for _ in range(900)]
+    return held, sum(ok for _, ok in held), 500, 64
+
+
+def frames(d):
+    held, let_in = [], 0
+    for _ in range(450):
+        s, _ = d.caller()
+        try:
+            s.sendall(b"\x94\x00\x01\xc6" + struct.pack(">I", MIB - 100) + b"x" * (MIB - 2000))
+            s.settimeout(0.02)
+            let_in += first(s) == b""
+        except OSError:
+            pass
+        held.append(s)
+    return held, let_in, 450, 200
+
+
+def bodies(d, token=None):
+    held = [http(d.http, "/rpc/order.list", token, b"x" * (MIB - 1000), MIB) for _ in range(900)]
+    return held, 0, 0, 160
+
+
+def own_bodies(d):
+    return bodies(d, d.token)
+
+
+def streams(d):
+    held = [http(d.http, "/events", d.token) for _ in range(1900)]
+    return held, sum(b" 200 " in first(s) for s in held), 250, 64
+
+
+def subscriptions(d):
+    s, _ = d.caller()
+    s.setblocking(True)
+    s.settimeout(60)
+    said = b""
+    for i in range(30000):
+        s.sendall(frame(i, "event.subscribe"))
+        if i % 500 == 499:  # what is not read is not answered
+            s.settimeout(0.3)
+            while (data := first(s)) != b"":
+                said += data
+            s.settimeout(60)
+    let_in = said.count(b"\xacsubscription")
+    return [s], let_in, 2048, 64
+
+
+def cells(d):
+    held = [d.caller()[0] for _ in range(30)]
+    for s in held:
+        s.settimeout(2)
+        try:
+            for i in range(1000):
+                s.sendall(frame(i, "map.cells"))
+        except OSError:
+            pass
+    return held, 0, 0, 64
+
+
+def main():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    attacks = (connections, frames, bodies, own_bodies, streams, subscriptions, cells)
+    chosen = [a for a in attacks if len(sys.argv) < 3 or a.__name__ in sys.argv[2:]]
+    if not chosen:
+        sys.exit("callers.py BUILD [" + "|".join(a.__name__ for a in attacks) + "]...")
+    good = True
+    for attack in chosen:
+        d = Daemon(sys.argv[1])
+        held, let_in, let_in_max, grown_max = attack(d)
+        good &= d.judge(attack.__name__, let_in, let_in_max, grown_max)
+        for s in held:
+            (s[0] if isinstance(s, tuple) else s).close()
+        d.end()
+    sys.exit(0 if good else 1)
+
+
+main()

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""callers.py BUILD: callers that take what they can get from a real daemon, and what is left for others.
+"""callers.py BUILD PART [ATTACK...]: callers that take what they can get from a real daemon, and what is left
+for others.
 
-Each line is one attack: how much of it was let in, what the daemon grew by, and whether root and health
-still got in. Ends with 1 where a bound did not hold."""
+Each line is one attack, of its whole size divided by PART: how much of it was let in, what the daemon grew
+by, and whether root and health still got in. Ends with 1 where a bound did not hold."""
 import os, re, resource, shutil, socket, struct, subprocess, sys, tempfile, time
 
 MIB = 1 << 20
+PART = int(sys.argv[2])
 
 
 def grown(pid, before):
@@ -71,14 +73,14 @@ class Daemon:
         s.sendall(frame(1, "session.hello", token=self.token))
         return s, b"principal" in first(s)
 
-    def judge(self, name, let_in, let_in_max, grown_max):
+    def judge(self, name, taken, most, grown_max):
         time.sleep(0.3)
         mib = grown(self.process.pid, self.rss)
         root = "draining" in self.cli("call", "server.info", "{}")
         health = b"200" in first(http(self.http, "/healthz"))
-        good = let_in <= let_in_max and mib <= grown_max and root and health and self.process.poll() is None
-        print(f"callers {name} let_in={let_in} of_most={let_in_max} grown_mib={mib} of_most_mib={grown_max} "
-              f"root={int(root)} health={int(health)} {'held' if good else 'FAILED'}", flush=True)
+        good = taken <= most and mib <= grown_max and root and health and self.process.poll() is None
+        print(f"callers {name} taken={taken} of_most={most} grown_mib={mib} of_most_mib={grown_max} "
+              f"root={int(root)} health={int(health)} {'held' if good else 'DID NOT HOLD'}", flush=True)
         return good
 
     def end(self):
@@ -91,26 +93,26 @@ class Daemon:
 
 
 def connections(d):
-    held = [d.caller() for _ in range(900)]
+    held = [d.caller() for _ in range(2000 // PART)]
     return held, sum(ok for _, ok in held), 500, 64
 
 
 def frames(d):
-    held, let_in = [], 0
-    for _ in range(450):
+    held, taken = [], 0
+    for _ in range(3000 // PART):
         s, _ = d.caller()
         try:
             s.sendall(b"\x94\x00\x01\xc6" + struct.pack(">I", MIB - 100) + b"x" * (MIB - 2000))
             s.settimeout(0.02)
-            let_in += first(s) == b""
+            taken += first(s) == b""
         except OSError:
             pass
         held.append(s)
-    return held, let_in, 450, 200
+    return held, taken, 64, 64
 
 
 def bodies(d, token=None):
-    held = [http(d.http, "/rpc/order.list", token, b"x" * (MIB - 1000), MIB) for _ in range(900)]
+    held = [http(d.http, "/rpc/order.list", token, b"x" * (MIB - 1000), MIB) for _ in range(1990 // PART)]
     return held, 0, 0, 160
 
 
@@ -119,7 +121,7 @@ def own_bodies(d):
 
 
 def streams(d):
-    held = [http(d.http, "/events", d.token) for _ in range(1900)]
+    held = [http(d.http, "/events", d.token) for _ in range(2000 // PART)]
     return held, sum(b" 200 " in first(s) for s in held), 250, 64
 
 
@@ -128,15 +130,15 @@ def subscriptions(d):
     s.setblocking(True)
     s.settimeout(60)
     said = b""
-    for i in range(30000):
+    for i in range(30000 // PART):
         s.sendall(frame(i, "event.subscribe"))
         if i % 500 == 499:  # what is not read is not answered
             s.settimeout(0.3)
             while (data := first(s)) != b"":
                 said += data
             s.settimeout(60)
-    let_in = said.count(b"\xacsubscription")
-    return [s], let_in, 2048, 64
+    taken = said.count(b"\xacsubscription")
+    return [s], taken, 2048, 64
 
 
 def cells(d):
@@ -151,17 +153,37 @@ def cells(d):
     return held, 0, 0, 64
 
 
+def wrong_tokens(d):
+    """Two requests with a wrong token each time: the second is never answered, and all are counted."""
+    more, count = 0, 500 // PART
+    for _ in range(count):
+        s = http(d.http, "/rpc/order.list", "greedy.wrong", b"{}", 2)
+        try:
+            s.sendall(b"POST /rpc/order.list HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer greedy.wrong\r\n\r\n")
+        except OSError:
+            pass
+        said = b""
+        while (data := first(s)) != b"":
+            said += data
+        more += said.count(b"HTTP/1.1 ") - 1
+        s.close()
+    counted = int(re.search(r'"wrong_tokens": (\d+)', d.cli("call", "server.stats", "{}")).group(1))
+    named = d.log().count("event=wrong_token")
+    print(f"callers wrong_tokens sent={count} counted={counted} log_lines={named}")
+    return [], more + (counted != count) + (named == 0), 0, 16
+
+
 def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    attacks = (connections, frames, bodies, own_bodies, streams, subscriptions, cells)
-    chosen = [a for a in attacks if len(sys.argv) < 3 or a.__name__ in sys.argv[2:]]
+    attacks = (connections, frames, bodies, own_bodies, streams, subscriptions, cells, wrong_tokens)
+    chosen = [a for a in attacks if len(sys.argv) < 4 or a.__name__ in sys.argv[3:]]
     if not chosen:
-        sys.exit("callers.py BUILD [" + "|".join(a.__name__ for a in attacks) + "]...")
+        sys.exit("callers.py BUILD PART [" + "|".join(a.__name__ for a in attacks) + "]...")
     good = True
     for attack in chosen:
         d = Daemon(sys.argv[1])
-        held, let_in, let_in_max, grown_max = attack(d)
-        good &= d.judge(attack.__name__, let_in, let_in_max, grown_max)
+        held, taken, most, grown_max = attack(d)
+        good &= d.judge(attack.__name__, taken, most, grown_max)
         for s in held:
             (s[0] if isinstance(s, tuple) else s).close()
         d.end()

@@ -34,8 +34,9 @@ step faults "faults" $python tests/faults.py "$build" "${ROUNDS:-40}"
 step start "a start with a million open orders" "$build/paidan-bench" start --organisations 10000 --orders 1000000 --json
 step rot "flipped bits" "$build/tests/sim" rot 1 3 37
 step fuzz "fuzzing" fuzz
+step callers "callers that take what they can" $python tests/callers.py "$build" 1
 step audit "the audit chain" $python tests/audit_speed.py "$build"
-$python tests/judge.py tests/campaign.log $(for f in slice mutants powercut vm faults rot fuzz audit; do echo "$work/$f"; done) >&2 || bad=1
+$python tests/judge.py tests/campaign.log $(for f in slice mutants powercut vm faults callers rot fuzz audit; do echo "$work/$f"; done) >&2 || bad=1
 
 # The sum of a field over lines of a kind, from the campaign and today's slice.
 all() { cat tests/campaign.log "$work/slice" 2>/dev/null | grep " $1 "; }
@@ -92,6 +93,14 @@ $(cat "$work/vm")
 
 \`\`\`
 $(cat "$work/faults")
+\`\`\`
+
+## Callers × budgets (\`tests/callers.py build 1\`)
+
+What a caller that takes all it can get was let in, what the daemon grew by, and whether root and health still got in.
+
+\`\`\`
+$(cat "$work/callers")
 \`\`\`
 
 ## S7: planted bugs (\`make mutants\`)

@@ -1,5 +1,5 @@
 /* The real daemon under faults, power cut with a disk that forgets, and bugs planted on purpose: short
- * runs of tests/faults.py, tests/powercut.py and tests/mutants.sh. */
+ * runs of tests/faults.py, tests/powercut.py, tests/callers.py and tests/mutants.sh. */
 #include <stdio.h>
 #include <string.h>
 
@@ -34,6 +34,13 @@ START_TEST(power_is_cut_and_nothing_is_lost)
 }
 END_TEST
 
+/* Each attack a fourth of its size. */
+START_TEST(callers_hold_no_more_than_their_share)
+{
+    ck_assert_int_eq(run("/usr/bin/python3 tests/callers.py", 4, ""), 0);
+}
+END_TEST
+
 /* And the gates that say so are shown failures that were planted. */
 START_TEST(no_gate_lets_a_failure_pass)
 {
@@ -63,6 +70,7 @@ Suite *suite_siege(void)
     TCase *t = tcase_create("siege");
     tcase_set_timeout(t, 300);
     tcase_add_loop_test(t, faults_hold, 0, 5);
+    tcase_add_test(t, callers_hold_no_more_than_their_share);
     tcase_add_test(t, no_gate_lets_a_failure_pass);
     tcase_add_test(t, every_planted_bug_still_fits_the_code);
     if (is_sanitized()) {

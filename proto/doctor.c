@@ -160,6 +160,8 @@ static void look_at_daemon(struct doctor *d, struct client *client)
         find(d, BAD, "storage", "new orders are being refused: make room");
     if (node_number(stats, "reload_failed", -1) == 1)
         find(d, BAD, "reload", "the last one was refused or is incomplete: its log says why");
+    if (node_number(node_get(stats, "clock"), "doubted", -1) == 1)
+        find(d, BAD, "clock", "the host's has stepped by more than an hour and is not believed yet: set it right, or, if it is right, paidan call server.trust_clock");
     look_at_certificate(d, node_number(stats, "tls_expires_at", 0));
     look_at_redis(d, node_get(stats, "live"));
     if (node_number(stats, "wrong_tokens", -1) > 100)

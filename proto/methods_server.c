@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "codes.h"
 #include "engine/pool.h"
 #include "methods.h"
@@ -146,6 +147,31 @@ static bool run_reload(struct call *call, struct pack *out)
     return true;
 }
 
+/* It is written down at the new time, so that the next start finds its newest event there. */
+static bool run_trust_clock(struct call *call, struct pack *out)
+{
+    char from[CLOCK_TEXT_BYTES];
+    char to[CLOCK_TEXT_BYTES];
+    char reason[2 * CLOCK_TEXT_BYTES + 4];
+    struct command c = {.op = OP_NOTE, .reason = reason, .u.note.kind = EVENT_CLOCK_TRUSTED};
+    (void)out;
+    clock_text(call->now, from);
+    call->now = turn_trust_clock(call->turn);
+    clock_text(call->now, to);
+    snprintf(reason, sizeof reason, "%s to %s", from, to);
+    if (!call_step(call, &c))
+        return false;
+    call->outcome.id = (uint64_t)call->now;
+    return true;
+}
+
+static void encode_now(struct call *call, struct pack *out)
+{
+    pack_map(out);
+    pack_key_uint(out, "now", call->outcome.id);
+    pack_close(out);
+}
+
 static bool run_codes(struct call *call, struct pack *out)
 {
     const char *list = arg_has(&call->args, P_LIST) ? call->args.text[P_LIST] : NULL;
@@ -161,6 +187,7 @@ const struct method server_methods[] = {
     {"server.stats", ROLE_OPERATOR, "Counts, sizes, and how the live queues are.", "{orders_open, …, live}", 0, 0, {P_DIGEST}, run_stats, NULL, NULL},
     {"server.backup", ROLE_OPERATOR, "Copy the database to a new file on the service's host, while it runs.", "{path}", METHOD_READER | METHOD_NEW, 1, {P_PATH}, run_backup, NULL, got_backup},
     {"server.reload", ROLE_OPERATOR, "Read the configuration and the tables again, as SIGHUP does.", "{reloading}", 0, 0, {P_NONE}, run_reload, NULL, NULL},
+    {"server.trust_clock", ROLE_OPERATOR, "Believe the host's clock from now on, after a step of it that is right.", "{now}", METHOD_WRITE | METHOD_WHOLE, 0, {P_REF}, run_trust_clock, encode_now, NULL},
     {"code.list", ROLE_ANYONE, "The closed lists and code tables, with Chinese and English labels.", "{items: […], next, version}", 0, 0, {P_LIST}, run_codes, NULL, NULL},
 };
 const int server_method_count = (int)ARRAY_LEN(server_methods);

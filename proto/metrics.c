@@ -26,6 +26,8 @@ static const struct metric {
     {NULL, "storage_low", "paidan_storage_low", "1: nothing new is begun, for the disk is nearly full", METRIC_GAUGE},
     {NULL, "reload_failed", "paidan_reload_failed", "1: the last reload was refused, or not all of it was taken", METRIC_GAUGE},
     {NULL, "tls_expires_at", "paidan_tls_expiry_timestamp_seconds", "when the first certificate of this server's chain runs out; 0: no TLS", METRIC_INSTANT},
+    {"clock", "doubted", "paidan_clock_doubted", "1: the host's clock has stepped by more than an hour and is not believed yet", METRIC_GAUGE},
+    {"clock", "steps", "paidan_clock_steps_total", "such steps since the start", METRIC_COUNTER},
     {"store", "database_bytes", "paidan_database_bytes", "size of the database", METRIC_GAUGE},
     {"store", "log_bytes", "paidan_log_bytes", "size of its write-ahead log", METRIC_GAUGE},
     {"store", "commits", "paidan_commits_total", "commits", METRIC_COUNTER},

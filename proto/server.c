@@ -19,14 +19,6 @@
 
 #define DRAIN_MS 10000
 
-int64_t server_now(void *context)
-{
-    struct timespec now;
-    (void)context;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int64_t server_micros(void *context)
 {
     struct timespec now;
@@ -88,7 +80,7 @@ static void on_stop(evutil_socket_t signal_number, short what, void *context)
         return;
     log_info("draining", "signal=%d", (int)signal_number);
     s->is_stopping = true;
-    s->stopping_since = server_now(s);
+    s->stopping_since = server_uptime(s);
     turn_drain(s->turn);
     net_stop_listening(s);
 }
@@ -148,6 +140,7 @@ static void pack_extra(void *context, struct pack *out)
     pack_key_bool(out, "storage_low", s->is_disk_low);
     pack_key_bool(out, "reload_failed", s->has_reload_failed);
     pack_key_int(out, "tls_expires_at", tls_expires_at(s));
+    clock_pack(s, out);
     pack_key(out, "store");
     pack_map(out);
     pack_key_uint(out, "database_bytes", g.database_bytes);
@@ -221,7 +214,7 @@ static void tell_rules(struct server *s)
 {
     struct command rules = {.op = OP_SET_RULES, .actor = "settings", .u.rules = s->settings.rules};
     struct command offset = {.op = OP_SET_OFFSET, .actor = "settings"};
-    time_t now = time(NULL);
+    time_t now = (time_t)(server_now(s) / 1000);
     struct tm tm;
     localtime_r(&now, &tm);
     offset.u.offset_min = (int32_t)(tm.tm_gmtoff / 60);
@@ -273,6 +266,7 @@ static void reload(struct server *s)
         log_error("codes_refused", "reason=\"%s\"", failure.text);
     }
     codes_read_files(&s->codes, s->settings.codes);
+    clock_configure(s);
     tell_rules(s);
     struct turn_settings settings = turn_settings_of(s);
     turn_configure(s->turn, &settings);
@@ -313,10 +307,11 @@ static int load(struct server *s, struct failure *failure)
     struct store_options options = {.directory = s->settings.data, .wake = wake, .context = s,
                                     .vault = &s->vault, .heads = heads,
                                     .heads_every_ms = s->settings.audit_every_s * INT64_C(1000)};
-    int64_t began = server_now(s);
+    int64_t began = server_uptime(s);
     s->engine = engine_new(s->settings.node);
     if (server_open_vault(&s->settings, true, &s->vault, heads, sizeof heads, failure) != 0 ||
         store_open(&options, &s->store, failure) != 0 ||
+        clock_load(s, failure) != 0 ||
         store_load_skills(s->store, s->engine, failure) != 0 ||
         codes_load_regions(s->engine, s->settings.regions, failure) != 0 ||
         codes_load_tables(s->engine, s->settings.codes, failure) != 0)
@@ -324,9 +319,9 @@ static int load(struct server *s, struct failure *failure)
     codes_read_files(&s->codes, s->settings.codes);
     bool is_catalogue_new = engine_effects(s->engine).is_catalogue_changed;
     tell_rules(s);
-    if (store_load(s->store, s->engine, failure) != 0)
+    if (store_load(s->store, s->engine, server_now(s), failure) != 0)
         return -1;
-    struct turn_ports ports = {.context = s, .now = server_now, .send = net_send,
+    struct turn_ports ports = {.context = s, .now = server_now, .latest = server_latest, .trust_clock = server_trust_clock, .send = net_send,
                                .backlog = net_backlog, .micros = server_micros, .submit = submit_batch, .ask = ask_store,
                                .committed = tell_live, .reload = ask_reload, .requested = log_request, .pack_extra = pack_extra};
     struct turn_settings settings = turn_settings_of(s);
@@ -347,7 +342,7 @@ static int load(struct server *s, struct failure *failure)
     struct engine_counts counts = engine_counts(s->engine);
     log_info("loaded", "orders=%u offers=%u orgs=%u regions=%u digest=%016" PRIx64 " ms=%lld",
              counts.orders, counts.offers, counts.orgs, engine_region_count(s->engine),
-             engine_digest(s->engine), (long long)(server_now(s) - began));
+             engine_digest(s->engine), (long long)(server_uptime(s) - began));
     return 0;
 }
 
@@ -392,7 +387,7 @@ static bool has_drained(struct server *s)
     if (!s->is_stopping)
         return false;
     return (turn_is_idle(s->turn) && s->intake.entries == NULL && !net_owes(s)) ||
-           server_now(s) - s->stopping_since > DRAIN_MS;
+           server_uptime(s) - s->stopping_since > DRAIN_MS;
 }
 
 void server_turn_begins(struct server *s)
@@ -455,6 +450,7 @@ int server_run(const struct settings *settings, const char *config)
     s->settings = *settings;
     s->config = config;
     s->wake_fd = -1;
+    clock_open(s);
     pool_init(&s->table, sizeof(struct connection *));
     struct live_options live = {.url = settings->live, .node = settings->node, .wake = wake,
                                 .log = log_live, .context = s};

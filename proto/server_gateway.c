@@ -74,7 +74,7 @@ static struct http_call *call_new(struct http_connection *c, enum call_kind kind
     if (!may_be_stranger(c))
         who.roles = 0;
     *call = (struct http_call){.http = h, .kind = kind, .number = ++s->next_number, .next = h->calls,
-                               .connection = c, .told_at = server_now(s)};
+                               .connection = c, .told_at = server_uptime(s)};
     c->call = call;
     snprintf(c->request_id, sizeof c->request_id, "%llu.%d", (unsigned long long)call->number, MSGID);
     call->session = turn_connect(s->turn, call->number, &who);
@@ -178,7 +178,7 @@ static void start_stream(struct http_call *call)
 static void send_part(struct http_call *call, const char *text, size_t len)
 {
     http_reply_part(call->connection, text, len);
-    call->told_at = server_now(call->http->server);
+    call->told_at = server_uptime(call->http->server);
 }
 
 static void send_event(struct http_call *call, const struct node *event)
@@ -255,7 +255,7 @@ void gateway_sweep(struct http *h, int64_t now)
     for (struct http_call *call = h->calls; call != NULL; call = call->next) {
         if (!call->is_streaming || call->is_done)
             continue;
-        if (is_shut_out(call, server_now(h->server)))
+        if (is_shut_out(call, server_latest(h->server)))
             end_stream(call);
         else if (now - call->told_at > HEARTBEAT_MS)
             send_part(call, ":\n\n", 3);

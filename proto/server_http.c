@@ -58,7 +58,7 @@ void http_answered(struct http_connection *c)
         gateway_client_left(c->call);
     c->call = NULL;
     c->request_id[0] = '\0';
-    c->since = server_now(c->http->server);
+    c->since = server_uptime(c->http->server);
     evbuffer_drain(c->body, evbuffer_get_length(c->body));
     c->state = c->closes ? HTTP_ENDS : HTTP_READS_HEAD;
     if (evbuffer_get_length(bufferevent_get_input(c->bev)) != 0) /* the next request may be there already */
@@ -137,7 +137,7 @@ static void on_written(struct bufferevent *bev, void *context)
         drop(c);
         return;
     }
-    c->since = server_now(c->http->server);
+    c->since = server_uptime(c->http->server);
     shutdown(bufferevent_getfd(bev), SHUT_WR);
 }
 
@@ -163,7 +163,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)address;
     (void)address_len;
     struct http_connection *c = must_alloc(1, sizeof *c);
-    *c = (struct http_connection){.http = h, .since = server_now(h->server), .next = h->connections,
+    *c = (struct http_connection){.http = h, .since = server_uptime(h->server), .next = h->connections,
                                   .bev = bufferevent_socket_new(h->server->base, fd, BEV_OPT_CLOSE_ON_FREE),
                                   .body = evbuffer_new()};
     if (c->bev == NULL || c->body == NULL)
@@ -222,7 +222,7 @@ void http_stop_listening(struct server *s)
 void http_sweep(struct server *s)
 {
     struct http *h = s->http;
-    int64_t now = server_now(s);
+    int64_t now = server_uptime(s);
     if (h == NULL)
         return;
     for (struct http_connection *c = h->connections, *next = NULL; c != NULL; c = next) {

@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 
+#include "clock.h"
 #include "codes.h"
 #include "frame.h"
 #include "intake.h"
@@ -46,6 +47,7 @@ struct server {
     struct pool table;    /* of pointers to connections */
     uint64_t next_number;
     uint32_t connection_count;
+    struct clock clock;
     struct engine *engine;
     struct code_tables codes;
     struct store *store;
@@ -71,11 +73,20 @@ struct server {
 
 #define HTTP_STREAMS_MAX 1000 /* half of HTTP's connections: health and short calls keep the rest */
 
-int64_t server_now(void *server);
+int64_t server_now(void *server); /* the believed time: deadlines, purges, what is written down */
+int64_t server_latest(void *server); /* that or the host's clock, the later one: what gives rights ends by it */
+int64_t server_uptime(const struct server *server); /* ms of a clock that nobody sets: how long something takes */
 int64_t server_micros(void *server); /* of a clock that only goes forwards */
 
 /* The first request of a turn: from here its time is taken. */
 void server_turn_begins(struct server *server);
+
+/* server_clock.c */
+void clock_open(struct server *server);
+int clock_load(struct server *server, struct failure *failure); /* when the store is open: is the clock likely? */
+void clock_configure(struct server *server);
+int64_t server_trust_clock(void *server);
+void clock_pack(struct server *server, struct pack *out); /* for server.stats */
 
 /* server_net.c */
 int net_listen(struct server *server, struct failure *failure);

@@ -234,7 +234,7 @@ static void on_read(struct bufferevent *bev, void *context)
         close_after_output(c);
     }
     c->frame_since = len == used || c->is_paused ? 0 : c->frame_since != 0 && used == 0 ? c->frame_since
-                                                                       : server_now(c->server);
+                                                                       : server_uptime(c->server);
     evbuffer_drain(input, used);
     look_at_input(c);
 }
@@ -327,7 +327,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     }
     c->server = s;
     c->number = ++s->next_number;
-    c->since = server_now(s);
+    c->since = server_uptime(s);
     c->is_stranger = who.roles == 0;
     s->strangers += c->is_stranger;
     c->session = turn_connect(s->turn, c->number, &who);
@@ -495,7 +495,7 @@ bool net_owes(const struct server *s)
 
 void net_sweep(struct server *s)
 {
-    int64_t now = server_now(s);
+    int64_t now = server_uptime(s);
     size_t all = 0;
     for (const struct connection *c = s->connections; c != NULL; c = c->next)
         all += owed_bytes(c);

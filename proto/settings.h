@@ -26,7 +26,7 @@ struct settings {
     uint64_t given[2]; /* bits by key: said on the command line, which a reload does not change */
     uint32_t node, connections_max, input_mib, output_mib, caller_share, questions_max, socket_mode, audit_every_s, requests_per_s, disk_reserve_mib, push_timeout_s,
         retain_events_days, retain_refs_days, refs_max,
-        retain_contacts_days;
+        retain_contacts_days, clock_trust_min;
     struct rules rules;
 };
 

@@ -327,6 +327,8 @@ static uint64_t oldest_ref(struct turn *t, int64_t now)
 static void plan_purge(struct turn *t, int64_t now)
 {
     struct retention *r = &t->purging;
+    if (now < t->purged_at) /* a clock that was wrongly believed: what it would take is thought over at once */
+        t->purged_at = t->contacts_purged_at = 0;
     if (now - t->purged_at >= PURGE_EVERY_MS) {
         t->purged_at = now;
         r->events_before = t->settings.retain_events_ms != 0 ? now - t->settings.retain_events_ms : 0;

@@ -26,6 +26,8 @@ struct session;
 struct turn_ports {
     void *context;
     int64_t (*now)(void *context); /* ms since 1970 UTC */
+    int64_t (*latest)(void *context); /* the latest time that it may be, for what gives rights; NULL: as now */
+    int64_t (*trust_clock)(void *context); /* believes the host's clock and tells what now is; NULL: as now */
     void (*send)(void *context, uint64_t connection, const uint8_t *bytes, size_t len);
     size_t (*backlog)(void *context, uint64_t connection); /* bytes that it has not read yet */
     int64_t (*micros)(void *context); /* only to measure with; NULL: nothing is measured */
@@ -193,6 +195,7 @@ const struct code_tables *turn_codes(const struct turn *turn);
 bool turn_is_draining(const struct turn *turn);
 bool turn_subscribe(struct call *call, uint64_t after, const struct query_filter *filter); /* false: too many */
 void turn_reload(struct turn *turn);
+int64_t turn_trust_clock(struct turn *turn); /* what is now after that */
 void turn_pack_extra(struct turn *turn, struct pack *pack);
 struct arena *turn_arena(struct turn *turn);
 

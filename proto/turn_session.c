@@ -177,9 +177,15 @@ const struct tokens *turn_tokens(const struct turn *t)
     return &t->tokens;
 }
 
+/* A clock that is set back revives no token. */
+static int64_t latest(const struct turn *t)
+{
+    return t->ports.latest != NULL ? t->ports.latest(t->ports.context) : t->ports.now(t->ports.context);
+}
+
 bool is_good_still(const struct turn *t, const struct identity *who)
 {
-    return tokens_still_let_in(&t->tokens, who, t->ports.now(t->ports.context));
+    return tokens_still_let_in(&t->tokens, who, latest(t));
 }
 
 /* It may do nothing any more, and hears nothing. */
@@ -205,7 +211,7 @@ void turn_put_token(struct turn *t, const struct token_row *row)
 bool turn_identify(struct turn *t, struct session *s, const char *token, size_t len, struct error *error)
 {
     end_rights(s);
-    if (!tokens_check(&t->tokens, token, len, t->ports.now(t->ports.context), &s->who)) {
+    if (!tokens_check(&t->tokens, token, len, latest(t), &s->who)) {
         s->failures++;
         t->counts.wrong_tokens++;
         return error_set(error, REFUSAL_UNAUTHENTICATED, "token", "it is unknown, expired or revoked");
@@ -286,6 +292,11 @@ bool turn_is_draining(const struct turn *t)
 void turn_reload(struct turn *t)
 {
     t->ports.reload(t->ports.context);
+}
+
+int64_t turn_trust_clock(struct turn *t)
+{
+    return (t->ports.trust_clock != NULL ? t->ports.trust_clock : t->ports.now)(t->ports.context);
 }
 
 void turn_pack_extra(struct turn *t, struct pack *pack)

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 
 #include "sqlite.h"
 #include "store_inside.h"
@@ -153,7 +152,7 @@ int store_load_skills(struct store *store, struct engine *engine, struct failure
 }
 
 /* The first event after a restore, or after a loss that was accepted, says so. */
-static void tell_given_up(const struct store *store, struct engine *engine)
+static void tell_given_up(const struct store *store, struct engine *engine, int64_t now)
 {
     char reason[WORD_BYTES_MAX + 1];
     struct command c = {.op = OP_NOTE, .actor = "paidand", .reason = reason, .u.note = {.kind = EVENT_RESTORED}};
@@ -161,10 +160,15 @@ static void tell_given_up(const struct store *store, struct engine *engine)
         return;
     snprintf(reason, sizeof reason, "%s: %llu to %llu", store->given_up == GIVEN_UP_BY_HAND ? "loss" : "restore",
              (unsigned long long)store->lost, (unsigned long long)writer_head(store->writer)->head.seq);
-    engine_step(engine, &c, (int64_t)time(NULL) * 1000);
+    engine_step(engine, &c, now);
 }
 
-int store_load(struct store *store, struct engine *engine, struct failure *failure)
+int store_newest_event_at(struct store *store, int64_t *at, struct failure *failure)
+{
+    return sqlite_number(store->writer_db, "SELECT coalesce((SELECT at FROM events ORDER BY seq DESC LIMIT 1), 0)", at, failure);
+}
+
+int store_load(struct store *store, struct engine *engine, int64_t now, struct failure *failure)
 {
     sqlite3 *db = store->writer_db;
     static const struct {
@@ -189,7 +193,7 @@ int store_load(struct store *store, struct engine *engine, struct failure *failu
     if (each(db, "SELECT * FROM records ORDER BY id DESC", take_record, &load, failure) < 0)
         return -1;
     engine_load_done(engine);
-    tell_given_up(store, engine);
+    tell_given_up(store, engine, now);
     return 0;
 }
 

@@ -38,7 +38,9 @@ void store_close(struct store *store);
 /* Loads everything that is open into an engine that has its tables already; skills get the bits that
  * the store gave them before. Call store_load_skills() before the code tables, store_load() after. */
 int store_load_skills(struct store *store, struct engine *engine, struct failure *failure);
-int store_load(struct store *store, struct engine *engine, struct failure *failure);
+int store_load(struct store *store, struct engine *engine, int64_t now, struct failure *failure);
+/* When the newest event was; 0: there is none. */
+int store_newest_event_at(struct store *store, int64_t *at, struct failure *failure);
 int store_load_tokens(struct store *store, void (*visit)(void *context, const struct token_row *row),
                       void *context, struct failure *failure);
 /* The last event that the platform has, and how many it refused for good. */

@@ -94,7 +94,7 @@ static struct engine *reload(struct store *store)
 {
     struct failure failure = {0};
     struct engine *e = world_new();
-    ck_assert_msg(store_load(store, e, &failure) == 0, "%s", failure.text);
+    ck_assert_msg(store_load(store, e, 1, &failure) == 0, "%s", failure.text);
     engine_check(e);
     return e;
 }
@@ -201,7 +201,7 @@ START_TEST(an_older_schema_is_migrated)
     ck_assert_int_eq(store_load_skills(store, e, &failure), 0);
     ck_assert_int_eq(codes_load_regions(e, "conf/huizhou/regions.csv", &failure), 0);
     ck_assert_int_eq(codes_load_tables(e, "conf/huizhou", &failure), 0);
-    ck_assert_msg(store_load(store, e, &failure) == 0, "%s", failure.text);
+    ck_assert_msg(store_load(store, e, 1, &failure) == 0, "%s", failure.text);
     engine_check(e);
     ck_assert_str_eq(world_state(e, 1), "gone"); /* closed */
     ck_assert_str_eq(world_state(e, 2), "accepted");

@@ -135,7 +135,7 @@ static int load(struct service *s, int lane)
         return -1;
     add_tables(s->engine);
     bool is_catalogue_new = engine_effects(s->engine).is_catalogue_changed;
-    if (store_load(s->store, s->engine, &s->failure) != 0)
+    if (store_load(s->store, s->engine, s->now, &s->failure) != 0)
         return -1;
     s->turn = turn_new(s->engine, &ports, &settings, 4711);
     if (store_load_refs(s->store, turn_load_ref, s->turn, &next_ref, &s->failure) != 0)

@@ -67,3 +67,20 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
     }
     pthread_mutex_unlock(&mutex);
 }
+
+void log_seldom(struct log_limit *limit, const char *event, const char *format, ...)
+{
+    char said[512];
+    struct timespec now;
+    va_list arguments;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (limit->said_at == now.tv_sec + 1) {
+        limit->left_out++;
+        return;
+    }
+    va_start(arguments, format);
+    vsnprintf(said, sizeof said, format, arguments);
+    va_end(arguments);
+    log_warn(event, "%s left_out=%u", said, limit->left_out);
+    *limit = (struct log_limit){.said_at = now.tv_sec + 1};
+}

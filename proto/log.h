@@ -6,6 +6,7 @@
 #define PAIDAN_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
@@ -18,6 +19,14 @@ __attribute__((format(printf, 3, 4))) void log_line(enum log_level level, const 
 
 /* Whether lines of that level are written, for what would cost something to put together. */
 bool log_has(enum log_level level);
+
+/* Lines that a caller can bring about as often as it likes: at most one a second, with `left_out`, how many
+ * were not written since the one before. On the loop thread only. */
+struct log_limit {
+    int64_t said_at; /* s of a clock that only goes forwards; 0: never */
+    uint32_t left_out;
+};
+__attribute__((format(printf, 3, 4))) void log_seldom(struct log_limit *limit, const char *event, const char *format, ...);
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(...) log_line(LOG_LEVEL_WARN, __VA_ARGS__)

@@ -484,7 +484,7 @@ void gateway_head(struct http_connection *c)
     struct http_call *call = call_new(c, (enum call_kind)kind);
     struct error error;
     if (token != NULL && !turn_identify(turn, call->session, token, strlen(token), &error)) {
-        log_warn("wrong_token", "request=%s", c->request_id);
+        log_seldom(&c->http->wrong_token_lines, "wrong_token", "request=%s", c->request_id);
         c->closes = c->lingers = true;
         http_refuse(c, 0, REFUSAL_UNAUTHENTICATED, "token", "it is unknown, expired or revoked");
     } else if (call->session->who.roles != 0 && reserve_body(c, &call->session->holder)) {

@@ -1,7 +1,7 @@
 /* server_http.c -- listeners and connections of HTTP: bytes to requests, one after the other, with bounds.
  *
- * A whole request must come within REQUEST_MS; when CONNECTIONS_MAX are held no more are taken until some
- * have gone. The connections are ours and nobody holds a second reference to what carries them: one that
+ * A whole request must come within REQUEST_MS; when CONNECTIONS_MAX are held, a new one takes the place of
+ * the one that has kept silent for longest, and only when all are being answered are no more taken. The connections are ours and nobody holds a second reference to what carries them: one that
  * does delays the end of its events beyond the reuse of its descriptor, whose next user is then not heard. */
 #include <errno.h>
 #include <stdlib.h>
@@ -155,6 +155,28 @@ static void on_event(struct bufferevent *bev, short what, void *context)
     }
 }
 
+/* The connection that nothing is owed to and that has been without a whole request for longest; NULL: there is none. */
+static struct http_connection *most_idle(const struct http *h, const struct http_connection *besides)
+{
+    struct http_connection *found = NULL;
+    for (struct http_connection *c = h->connections; c != NULL; c = c->next)
+        if (c != besides && c->state != HTTP_ANSWERS && evbuffer_get_length(bufferevent_get_output(c->bev)) == 0 &&
+            (found == NULL || c->since < found->since))
+            found = c;
+    return found;
+}
+
+/* Who asks for something goes before who holds a place and asks for nothing: health is always answered. */
+static void make_room(struct http *h, const struct http_connection *newest)
+{
+    struct http_connection *idle = most_idle(h, newest);
+    log_seldom(&h->full_lines, "http_connections_max", "connections=%u", h->connection_count);
+    if (idle != NULL)
+        drop(idle);
+    else
+        rest(h, true);
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int address_len, void *context)
 {
     static const struct timeval write_timeout = {.tv_sec = WRITE_S};
@@ -177,10 +199,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     bufferevent_setwatermark(c->bev, EV_READ, 0, INPUT_MAX);
     bufferevent_set_timeouts(c->bev, NULL, &write_timeout);
     bufferevent_enable(c->bev, EV_READ | EV_WRITE);
-    if (h->connection_count >= CONNECTIONS_MAX) {
-        log_warn("http_connections_max", "connections=%u", h->connection_count);
-        rest(h, true);
-    }
+    if (h->connection_count >= CONNECTIONS_MAX)
+        make_room(h, c);
 }
 
 /* Out of descriptors: the listener rests until the next sweep, or it would spin. */

@@ -51,6 +51,7 @@ struct http {
     bool is_resting; /* so many connections that no more are taken */
     struct http_connection *connections;
     uint32_t connection_count;
+    struct log_limit full_lines, wrong_token_lines;
     struct http_call *calls;
     struct map by_number; /* number of a call, as of a connection, to place in `call_table` */
     struct pool call_table;

@@ -65,6 +65,7 @@ struct server {
     struct identity stranger; /* who shows no token: what open_roles allows */
     uint64_t disk_free;
     bool has_ballast, was_ballast_tried, is_disk_low;
+    struct log_limit refused_lines, share_lines, wrong_token_lines;
     uint32_t strangers; /* connections that have not said who they are */
     bool is_stopping, wants_reload, has_reload_failed;
     int exit_code;

@@ -178,11 +178,11 @@ static void look_at_caller(struct connection *c)
         c->server->strangers--;
     }
     if (c->session->is_one_too_many && !c->is_closing) {
-        log_warn("connection_refused", "reason=caller_share principal=%s", c->session->who.principal);
+        log_seldom(&c->server->share_lines, "connection_refused", "reason=caller_share principal=%s", c->session->who.principal);
         close_after_output(c);
     }
     if (c->session->failures >= WRONG_TOKENS_MAX && !c->is_closing) {
-        log_warn("wrong_tokens", "connection=%llu", (unsigned long long)c->number);
+        log_seldom(&c->server->wrong_token_lines, "wrong_tokens", "connection=%llu", (unsigned long long)c->number);
         close_after_output(c);
     }
     if (c->outstanding >= IN_FLIGHT_MAX || c->session->held_bytes > OUTPUT_PAUSE)
@@ -312,7 +312,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)address;
     (void)address_len;
     if (why_not != NULL) {
-        log_warn("connection_refused", "reason=%s connections=%u", why_not, s->connection_count);
+        log_seldom(&s->refused_lines, "connection_refused", "reason=%s connections=%u", why_not, s->connection_count);
         close(fd);
         return;
     }

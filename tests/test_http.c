@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -456,6 +457,32 @@ START_TEST(clients_that_leave_or_dawdle_cost_nothing)
 }
 END_TEST
 
+/* Those who hold all places and ask for nothing, or never end what they ask, keep nobody out. */
+START_TEST(idle_connections_give_way_to_those_that_ask)
+{
+    enum { PLACES = 2000 };
+    static int idle[PLACES];
+    struct rlimit limit;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    struct daemon d = start("all");
+    for (int i = 0; i < PLACES; i++) {
+        idle[i] = connect_http(&d);
+        if (i % 2 != 0)
+            send_all(idle[i], i % 4 == 1 ? "GET /heal" : "POST /rpc/server.info HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{");
+    }
+    for (int i = 0; i < 20; i++) {
+        struct reply r = get(&d, "/healthz", NULL);
+        ck_assert_int_eq(r.status, 200);
+        done(&r);
+    }
+    for (int i = 0; i < PLACES; i++)
+        close(idle[i]);
+    daemon_end(&d);
+}
+END_TEST
+
 /* The page may fetch pictures from where the tiles are, when there are some, and from nowhere else. */
 START_TEST(the_console_fetches_tiles_only_where_they_are_configured)
 {
@@ -697,6 +724,7 @@ Suite *suite_http(void)
     tcase_add_test(t, operators_read_metrics_and_health);
     tcase_add_test(t, openapi_describes_every_method);
     tcase_add_test(t, clients_that_leave_or_dawdle_cost_nothing);
+    tcase_add_test(t, idle_connections_give_way_to_those_that_ask);
     tcase_add_test(t, the_console_fetches_tiles_only_where_they_are_configured);
     tcase_add_test(t, http_stays_on_loopback);
     suite_add_tcase(s, t);

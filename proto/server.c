@@ -157,6 +157,8 @@ static void pack_extra(void *context, struct pack *out)
     pack_key_uint(out, "waiting_bytes", live.waiting_bytes);
     pack_key_uint(out, "told", live.told);
     pack_key_uint(out, "rebuilds", live.rebuilds);
+    pack_key_uint(out, "sweeps", live.sweeps);
+    pack_key_uint(out, "mended", live.mended);
     pack_key_uint(out, "intake_placed", live.placed);
     pack_key_uint(out, "intake_refused", live.refused);
     pack_close(out);

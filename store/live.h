@@ -55,6 +55,8 @@ enum live_rest {
 };
 enum live_rest live_step_publisher(struct live *live);
 enum live_rest live_step_taker(struct live *live);
+/* One page of the sweep; LIVE_REST_WORK when a round has ended. */
+enum live_rest live_step_sweep(struct live *live);
 
 /* Tells what a batch made durable. Loop thread. Cost: formatting; never waits. */
 void live_committed(struct live *live, const struct batch *batch, const struct engine *engine);
@@ -86,6 +88,7 @@ void live_give_intake(struct live *live);
 struct live_status {
     bool is_redis, is_up;
     uint64_t waiting_bytes, told, rebuilds, placed, refused;
+    uint64_t sweeps, mended; /* rounds; what was found lost or added */
     char reason[LIVE_REASON_MAX], intake_reason[LIVE_REASON_MAX]; /* why it is not up, or reads no intake; else empty */
 } live_status(struct live *live);
 

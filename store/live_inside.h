@@ -13,7 +13,19 @@ struct commands {
     char *bytes;
     size_t len, room;
     uint32_t count;
+    uint32_t known_from, known_to; /* commands of these numbers change nothing unless Redis had lost something */
 };
+
+/* What a sweep found in Redis: an order's key, or a member of a sorted set. */
+enum found_kind { FOUND_ORDER, FOUND_READY, FOUND_INBOX };
+struct found_list {
+    struct found {
+        enum found_kind kind;
+        uint64_t county, of, member;
+    } *items; /* owned */
+    uint32_t count, room;
+};
+enum sweep_want { SWEEP_NONE, SWEEP_JUDGE, SWEEP_TELL };
 
 /* A connection. Its error is how the reply to the last command began, when that was one; else empty. */
 struct live_line {
@@ -31,6 +43,8 @@ struct slice {
     uint32_t at;      /* where in the engine's orders the next begins */
     uint64_t barrier; /* the batch that it waits for */
     bool is_waiting, is_last;
+    bool is_sweep; /* told before, and again */
+    bool is_new;   /* the first of a filling */
 };
 
 enum live_state {
@@ -48,6 +62,7 @@ struct live {
     bool has_publisher, has_taker;
 
     /* loop thread only */
+    struct map told_orders;  /* open order to region slot: the county of its key */
     struct map told_regions; /* order to region slot: the queue it was told to stand in */
     struct map told_inboxes; /* pending offer to region slot: the county of the inbox it was told to lie in */
     struct commands building;
@@ -58,6 +73,12 @@ struct live {
     struct live_line line;
     struct commands taken;
     char epoch[17]; /* names the filling */
+    struct {
+        char cursor[32], members[32]; /* of SCAN, and of the last of the sets */
+        struct found_list sets; /* of the last page, still to be gone through */
+        bool is_scanned, is_telling;
+        uint64_t mended;
+    } sweep;
 
     /* taker only */
     struct {
@@ -73,6 +94,10 @@ struct live {
     bool is_stopping, is_overflown, is_fill_complete;
     uint64_t fill_wanted; /* counts fillings */
     struct commands queue;
+    enum sweep_want sweep_want; /* of the loop; the page is its own while this is SWEEP_JUDGE */
+    bool is_swept;              /* the whole state was told again */
+    uint64_t removed;
+    struct found_list page;
     struct live_entry *entries;
     bool entries_taken, entries_answered;
     struct live_status status;
@@ -106,5 +131,19 @@ bool live_entries_of(const redisReply *reply, struct live_entry **entries);
 void live_free_entries(struct live_entry *entries);
 void *live_take_main(void *context); /* live_intake.c */
 void live_end_intake(struct live *live); /* its connection, and entries that nobody answered */
+
+/* live_tell.c, for the sweep. */
+const char *live_key_of(char key[96], uint64_t county, const char *what, uint64_t id);
+const char *live_text_of(char text[24], uint64_t number);
+void live_add_command(struct commands *commands, int argc, const char **argv);
+/* live_redis.c */
+void live_tell_wrong_type(struct live *live, const char *key);
+/* Whether what lies under a key of events is a stream, or is so no more. False: Redis failed. */
+bool live_check_events(struct live *live, const char *key);
+/* live_sweep.c: one page. False: Redis failed. */
+bool live_sweep(struct live *live, bool *has_ended);
+void live_reset_sweep(struct live *live);
+/* Loop thread: removes what the page has and was never told. */
+void live_judge(struct live *live, struct commands *commands, const struct engine *engine);
 
 #endif

@@ -40,7 +40,7 @@ void live_pause(struct live *l, int ms)
 
 #define EVENTS_PATTERN "paidan:{*}:events"
 
-static void tell_wrong_type(struct live *l, const char *key)
+void live_tell_wrong_type(struct live *l, const char *key)
 {
     char text[LIVE_REASON_MAX];
     snprintf(text, sizeof text, "%.90s held something of another type; it is deleted", key);
@@ -55,8 +55,7 @@ static bool unlink_key(struct live *l, const char *key)
     return gone != NULL;
 }
 
-/* Whether what lies under a key of events is a stream, or is so no more. */
-static bool check_events(struct live *l, const char *key)
+bool live_check_events(struct live *l, const char *key)
 {
     redisReply *type = live_command(l, &l->line, "TYPE %s", key);
     bool is_good = type != NULL && type->type == REDIS_REPLY_STATUS;
@@ -65,7 +64,7 @@ static bool check_events(struct live *l, const char *key)
         freeReplyObject(type);
     if (!is_good || is_stream)
         return is_good;
-    tell_wrong_type(l, key);
+    live_tell_wrong_type(l, key);
     return unlink_key(l, key);
 }
 
@@ -75,7 +74,7 @@ static bool unlink_keys(struct live *l, const redisReply *keys, bool are_events)
     for (size_t i = 0; is_good && i < keys->elements; i++) {
         const redisReply *key = keys->element[i];
         is_good = key->type == REDIS_REPLY_STRING &&
-                  (are_events ? check_events(l, key->str) : unlink_key(l, key->str));
+                  (are_events ? live_check_events(l, key->str) : unlink_key(l, key->str));
     }
     return is_good;
 }
@@ -137,12 +136,13 @@ static bool begin_filling(struct live *l)
         return false;
     freeReplyObject(reply);
     pthread_mutex_lock(&l->mutex);
-    l->queue.len = l->queue.count = 0;
+    l->queue.len = l->queue.count = l->queue.known_to = 0;
     l->is_overflown = l->is_fill_complete = false;
     l->fill_wanted++;
     l->state = LIVE_FILLING;
     l->status.rebuilds++;
     pthread_mutex_unlock(&l->mutex);
+    live_reset_sweep(l);
     l->options.wake(l->options.context);
     return true;
 }
@@ -176,10 +176,12 @@ static bool send_commands(struct live *l, struct commands *c)
         redisReply *reply = live_reply(l, &l->line);
         if (reply == NULL && live_has_wrong_type(&l->line)) {
             find_key(c, i, key);
-            tell_wrong_type(l, key); /* by the filling that follows */
+            live_tell_wrong_type(l, key); /* by the filling that follows */
         }
         if (reply == NULL)
             return false;
+        if (i >= c->known_from && i < c->known_to && reply->type == REDIS_REPLY_INTEGER && reply->integer > 0)
+            l->sweep.mended += (uint64_t)reply->integer;
         freeReplyObject(reply);
     }
     return true;
@@ -191,7 +193,7 @@ static bool holds_epoch(struct live *l)
     redisReply *reply = live_command(l, &l->line, "GET paidan:epoch");
     bool holds = reply != NULL && reply->type == REDIS_REPLY_STRING && strcmp(reply->str, l->epoch) == 0;
     if (live_has_wrong_type(&l->line))
-        tell_wrong_type(l, "paidan:epoch");
+        live_tell_wrong_type(l, "paidan:epoch");
     if (reply != NULL)
         freeReplyObject(reply);
     return holds;
@@ -217,7 +219,7 @@ static bool feed(struct live *l)
     struct commands swap = l->taken;
     l->taken = l->queue;
     l->queue = swap;
-    l->queue.len = l->queue.count = 0;
+    l->queue.len = l->queue.count = l->queue.known_to = 0;
     l->status.waiting_bytes = 0;
     bool is_complete = l->is_fill_complete && l->state == LIVE_FILLING;
     if (is_complete)
@@ -228,7 +230,7 @@ static bool feed(struct live *l)
     pthread_mutex_unlock(&l->mutex);
     bool is_good = !is_lost && (!is_up || holds_epoch(l)) && send_commands(l, &l->taken) &&
                    (!is_complete || finish_filling(l));
-    l->taken.len = l->taken.count = 0;
+    l->taken.len = l->taken.count = l->taken.known_to = 0;
     return is_good;
 }
 
@@ -242,6 +244,7 @@ static void lose(struct live *l)
     else
         snprintf(reason, sizeof reason, "redis %s", l->line.link == NULL ? "cannot be reached" : "was lost or flushed");
     live_close_line(l, &l->line);
+    live_reset_sweep(l);
     snprintf(text, sizeof text, "%s; orders go on without it", reason);
     pthread_mutex_lock(&l->mutex);
     bool is_new = strcmp(reason, l->status.reason) != 0 && !l->is_stopping;
@@ -263,11 +266,23 @@ enum live_rest live_step_publisher(struct live *l)
     return LIVE_REST_DOWN;
 }
 
-static time_t seconds(void)
+enum live_rest live_step_sweep(struct live *l)
+{
+    bool has_ended = false;
+    if (l->line.link == NULL || live_sweep(l, &has_ended))
+        return has_ended ? LIVE_REST_WORK : LIVE_REST_NONE;
+    lose(l);
+    return LIVE_REST_DOWN;
+}
+
+#define SWEEP_PAGE_MS 100
+#define SWEEP_REST_MS 10000
+
+static int64_t millis(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Between two failures that follow each other within a minute the pauses grow: fillings have a rate. */
@@ -275,18 +290,24 @@ static void *publish_main(void *context)
 {
     struct live *l = context;
     int pause_ms = 250;
-    time_t failed_at = 0;
+    int64_t failed_at = 0;
+    int64_t sweep_at = 0;
     while (!live_is_stopping(l)) {
         enum live_rest rest = live_step_publisher(l);
+        if (rest == LIVE_REST_WORK && millis() >= sweep_at) {
+            rest = live_step_sweep(l);
+            sweep_at = millis() + (rest == LIVE_REST_WORK ? SWEEP_REST_MS : SWEEP_PAGE_MS);
+            rest = rest == LIVE_REST_DOWN ? rest : LIVE_REST_WORK;
+        }
         if (rest == LIVE_REST_DOWN) {
-            pause_ms = seconds() - failed_at > 60 ? 250 : pause_ms < 8000 ? pause_ms * 2 : 8000;
+            pause_ms = millis() - failed_at > 60000 ? 250 : pause_ms < 8000 ? pause_ms * 2 : 8000;
             live_pause(l, pause_ms);
-            failed_at = seconds();
+            failed_at = millis();
             continue;
         }
         pthread_mutex_lock(&l->mutex);
         if (rest == LIVE_REST_WORK && l->queue.count == 0 && !l->is_fill_complete && !l->is_stopping)
-            wait_work(l, 500);
+            wait_work(l, sweep_at - millis() < 500 ? SWEEP_PAGE_MS : 500);
         pthread_mutex_unlock(&l->mutex);
     }
     return NULL;
@@ -368,6 +389,9 @@ void live_close(struct live *l)
     free(l->slice.offers);
     free(l->queue.bytes);
     free(l->taken.bytes);
+    free(l->page.items);
+    free(l->sweep.sets.items);
+    map_fini(&l->told_orders);
     map_fini(&l->told_regions);
     map_fini(&l->told_inboxes);
     pthread_mutex_destroy(&l->mutex);

@@ -9,7 +9,7 @@
 
 #define EVENTS_KEPT "100000"
 
-static void commands_add(struct commands *c, int argc, const char **argv)
+void live_add_command(struct commands *c, int argc, const char **argv)
 {
     char *bytes = NULL;
     int len = redisFormatCommandArgv(&bytes, argc, argv, NULL);
@@ -38,13 +38,13 @@ static void commands_append(struct commands *to, struct commands *from)
 }
 
 /* A key of a county: paidan:{441302}:WHAT:ID. */
-static const char *key_of(char key[96], uint64_t county, const char *what, uint64_t id)
+const char *live_key_of(char key[96], uint64_t county, const char *what, uint64_t id)
 {
     snprintf(key, 96, "paidan:{%" PRIu64 "}:%s:%" PRIu64, county, what, id);
     return key;
 }
 
-static const char *text_of(char text[24], uint64_t number)
+const char *live_text_of(char text[24], uint64_t number)
 {
     snprintf(text, 24, "%" PRIu64, number);
     return text;
@@ -56,18 +56,18 @@ static void tell_queue(struct live *l, struct commands *c, const struct order *o
     char key[96];
     char id[24];
     char due[24];
-    text_of(id, o->id);
+    live_text_of(id, o->id);
     uint32_t told = map_get(&l->told_regions, o->id);
     if (told != SLOT_NONE && (!o->is_queued || told != o->queue_region)) {
-        key_of(key, o->county, "ready", engine_region_slot(engine, told)->code);
-        commands_add(c, 3, (const char *[]){"ZREM", key, id});
+        live_key_of(key, o->county, "ready", engine_region_slot(engine, told)->code);
+        live_add_command(c, 3, (const char *[]){"ZREM", key, id});
         map_remove(&l->told_regions, o->id);
     }
     if (!o->is_queued)
         return;
-    key_of(key, o->county, "ready", engine_region_slot(engine, o->queue_region)->code);
-    text_of(due, (uint64_t)o->due_at);
-    commands_add(c, 4, (const char *[]){"ZADD", key, due, id});
+    live_key_of(key, o->county, "ready", engine_region_slot(engine, o->queue_region)->code);
+    live_text_of(due, (uint64_t)o->due_at);
+    live_add_command(c, 4, (const char *[]){"ZADD", key, due, id});
     map_put(&l->told_regions, o->id, o->queue_region);
 }
 
@@ -78,26 +78,29 @@ static void tell_order(struct live *l, struct commands *c, const struct order *o
     char key[96];
     char numbers[8][24];
     char places[2][24];
-    key_of(key, o->county, "order", o->id);
+    live_key_of(key, o->county, "order", o->id);
     tell_queue(l, c, o, engine);
     if (order_has_ended(o)) {
-        commands_add(c, 2, (const char *[]){"DEL", key});
+        live_add_command(c, 2, (const char *[]){"DEL", key});
+        if (map_get(&l->told_orders, o->id) != SLOT_NONE)
+            map_remove(&l->told_orders, o->id);
         return;
     }
+    map_put(&l->told_orders, o->id, engine_region_find(engine, o->county));
     snprintf(places[0], 24, "%.3f", o->lat / 1e7);
     snprintf(places[1], 24, "%.3f", o->lon / 1e7);
-    commands_add(
+    live_add_command(
         c, 30,
         (const char *[]){
             "HSET", key, "state", word_name(&words_order_state, o->state), "level",
             word_name(&words_level, o->level), "mode", word_name(&words_mode, o->mode), "priority",
             word_name(&words_priority, o->priority), "category",
             engine_catalogue(engine)->skills[o->category].name, "region",
-            text_of(numbers[0], o->region), "headcount", text_of(numbers[1], o->headcount),
-            "covered", text_of(numbers[2], o->covered), "starts_at",
-            text_of(numbers[3], (uint64_t)o->starts_at), "ends_at",
-            text_of(numbers[4], (uint64_t)o->ends_at), "minutes", text_of(numbers[5], o->minutes),
-            "due_at", text_of(numbers[6], (uint64_t)o->due_at), "lat", places[0], "lon", places[1]});
+            live_text_of(numbers[0], o->region), "headcount", live_text_of(numbers[1], o->headcount),
+            "covered", live_text_of(numbers[2], o->covered), "starts_at",
+            live_text_of(numbers[3], (uint64_t)o->starts_at), "ends_at",
+            live_text_of(numbers[4], (uint64_t)o->ends_at), "minutes", live_text_of(numbers[5], o->minutes),
+            "due_at", live_text_of(numbers[6], (uint64_t)o->due_at), "lat", places[0], "lon", places[1]});
 }
 
 /* An inbox lies in the county of its organisation, which may move while offers are pending. */
@@ -109,16 +112,16 @@ static void tell_offer(struct live *l, struct commands *c, const struct offer *f
     const struct org *org = engine_org(engine, f->org);
     uint32_t told = map_get(&l->told_inboxes, f->id);
     uint32_t county = org != NULL ? engine_region_find(engine, org->county) : SLOT_NONE;
-    text_of(id, f->id);
+    live_text_of(id, f->id);
     if (told != SLOT_NONE && (f->state != OFFER_PENDING || told != county)) {
-        key_of(key, engine_region_slot(engine, told)->code, "inbox", f->org);
-        commands_add(c, 3, (const char *[]){"ZREM", key, id});
+        live_key_of(key, engine_region_slot(engine, told)->code, "inbox", f->org);
+        live_add_command(c, 3, (const char *[]){"ZREM", key, id});
         map_remove(&l->told_inboxes, f->id);
     }
     if (f->state != OFFER_PENDING || county == SLOT_NONE)
         return;
-    key_of(key, org->county, "inbox", f->org);
-    commands_add(c, 4, (const char *[]){"ZADD", key, text_of(expires, (uint64_t)f->expires_at), id});
+    live_key_of(key, org->county, "inbox", f->org);
+    live_add_command(c, 4, (const char *[]){"ZADD", key, live_text_of(expires, (uint64_t)f->expires_at), id});
     map_put(&l->told_inboxes, f->id, county);
 }
 
@@ -142,26 +145,30 @@ static void tell_event(struct commands *c, const struct event *e)
     char key[96];
     char numbers[7][24];
     snprintf(key, sizeof key, "paidan:{%" PRIu64 "}:events", e->county);
-    commands_add(c, 24,
+    live_add_command(c, 24,
                  (const char *[]){"XADD", key, "MAXLEN", "~", EVENTS_KEPT, "*", "seq",
-                                  text_of(numbers[0], e->seq), "at",
-                                  text_of(numbers[1], (uint64_t)e->at), "kind",
+                                  live_text_of(numbers[0], e->seq), "at",
+                                  live_text_of(numbers[1], (uint64_t)e->at), "kind",
                                   word_name(&words_event_kind, e->kind), "order",
-                                  text_of(numbers[2], e->order), "offer",
-                                  text_of(numbers[3], e->offer), "org", text_of(numbers[4], e->org),
-                                  "region", text_of(numbers[5], e->region), "state",
+                                  live_text_of(numbers[2], e->order), "offer",
+                                  live_text_of(numbers[3], e->offer), "org", live_text_of(numbers[4], e->org),
+                                  "region", live_text_of(numbers[5], e->region), "state",
                                   e->order != 0 ? word_name(&words_order_state, e->state) : "",
-                                  "people", text_of(numbers[6], e->people)});
+                                  "people", live_text_of(numbers[6], e->people)});
 }
 
 /* Hands commands to the thread. When they are too many, all are dropped: it will be filled anew. */
-static void hand_over(struct live *l, struct commands *c, bool is_last)
+static void hand_over(struct live *l, struct commands *c, bool is_last, bool is_known)
 {
     pthread_mutex_lock(&l->mutex);
     bool is_wanted = l->state != LIVE_DOWN && l->fill_number == l->fill_wanted;
     if (is_wanted && l->queue.len + c->len > LIVE_QUEUE_BYTES_MAX)
         l->is_overflown = true;
     if (is_wanted && !l->is_overflown) {
+        if (is_known) {
+            l->queue.known_from = l->queue.count;
+            l->queue.known_to = l->queue.count + c->count;
+        }
         commands_append(&l->queue, c);
         l->is_fill_complete |= is_last;
     }
@@ -179,7 +186,12 @@ static void tell_slice(struct live *l, const struct engine *engine)
         tell_order(l, &l->building, &s->orders[i], engine);
     for (uint32_t i = 0; i < s->offer_count; i++)
         tell_offer(l, &l->building, &s->offers[i], engine);
-    hand_over(l, &l->building, s->is_last);
+    hand_over(l, &l->building, s->is_last && !s->is_sweep, s->is_sweep && s->barrier == 0);
+    if (s->is_last && s->is_sweep) {
+        pthread_mutex_lock(&l->mutex);
+        l->is_swept = true;
+        pthread_mutex_unlock(&l->mutex);
+    }
     s->order_count = s->offer_count = 0;
     s->is_waiting = s->is_last = false;
 }
@@ -198,7 +210,7 @@ void live_committed(struct live *l, const struct batch *batch, const struct engi
         tell_moved(l, &l->building, &batch->orgs[i], engine);
     for (uint32_t i = 0; i < batch->event_count; i++)
         tell_event(&l->building, &batch->events[i]);
-    hand_over(l, &l->building, false);
+    hand_over(l, &l->building, false, false);
 }
 
 bool live_wants_slice(const struct live *l)
@@ -207,7 +219,7 @@ bool live_wants_slice(const struct live *l)
         return false;
     struct live *unlocked = (struct live *)(uintptr_t)l;
     pthread_mutex_lock(&unlocked->mutex);
-    bool wants = l->state == LIVE_FILLING && !l->is_fill_complete;
+    bool wants = (l->state == LIVE_FILLING && !l->is_fill_complete) || l->sweep_want != SWEEP_NONE;
     pthread_mutex_unlock(&unlocked->mutex);
     return wants;
 }
@@ -225,15 +237,40 @@ static void slice_add_offers(struct slice *s, const struct order *o, const struc
     }
 }
 
-void live_slice(struct live *l, const struct engine *engine, uint64_t barrier)
+/* What the next look at the state is for: a filling, or a sweep's telling it again. A page that a sweep found is
+ * judged here too. False: for neither. */
+static bool begin_slice(struct live *l, const struct engine *engine)
 {
     struct slice *s = &l->slice;
     pthread_mutex_lock(&l->mutex);
-    bool is_new = l->fill_number != l->fill_wanted;
-    l->fill_number = l->fill_wanted;
+    enum sweep_want want = l->sweep_want;
+    bool is_filling = l->state == LIVE_FILLING && !l->is_fill_complete;
+    bool is_up = l->state == LIVE_UP && l->fill_number == l->fill_wanted;
+    s->is_new = is_filling && l->fill_number != l->fill_wanted;
+    if (is_filling)
+        l->fill_number = l->fill_wanted;
     pthread_mutex_unlock(&l->mutex);
-    if (is_new) {
+    if (want == SWEEP_JUDGE && is_up)
+        live_judge(l, &l->building, engine);
+    uint64_t removed = l->building.count;
+    if (removed != 0)
+        hand_over(l, &l->building, false, false);
+    pthread_mutex_lock(&l->mutex);
+    l->sweep_want = SWEEP_NONE;
+    l->removed += removed;
+    pthread_mutex_unlock(&l->mutex);
+    s->is_sweep = !is_filling;
+    return is_filling || (want == SWEEP_TELL && is_up);
+}
+
+void live_slice(struct live *l, const struct engine *engine, uint64_t barrier)
+{
+    struct slice *s = &l->slice;
+    if (!begin_slice(l, engine))
+        return;
+    if (!s->is_sweep && s->is_new) {
         s->at = SLOT_NONE;
+        map_fini(&l->told_orders);
         map_fini(&l->told_regions);
         map_fini(&l->told_inboxes);
     }
@@ -243,6 +280,8 @@ void live_slice(struct live *l, const struct engine *engine, uint64_t barrier)
         slice_add_offers(s, o, engine);
     }
     s->is_last = o == NULL;
+    if (s->is_last)
+        s->at = SLOT_NONE;
     s->is_waiting = true;
     s->barrier = barrier;
     if (barrier == 0) /* else when that batch is durable */

@@ -321,6 +321,46 @@ START_TEST(what_lies_under_the_intake_is_somebodys)
 }
 END_TEST
 
+/* While the epoch stands: the sweep finds what was lost, added or replaced, and does not fill anew for the first two. */
+START_TEST(what_is_lost_or_added_is_mended)
+{
+    struct redis r = redis_start();
+    struct daemon d = daemon_start((const char *const[]){"--live", r.url, NULL});
+    put_org(&d);
+    place(&d, 1, "manual");
+    place(&d, 2, "auto");
+    wait_for(&r, INBOX, 1);
+    wait_for(&r, "EXISTS paidan:epoch", 1);
+    int64_t before = rebuilds(&d);
+    ask(&r, "DEL paidan:{441302}:ready:441302001001");
+    ask(&r, "DEL paidan:{441302}:order:1");
+    ask(&r, "HDEL paidan:{441302}:order:2 state");
+    ask(&r, "ZREM paidan:{441302}:inbox:7 1");
+    ask(&r, "ZADD paidan:{441302}:inbox:7 1 999");
+    ask(&r, "ZADD paidan:{441302}:inbox:7 1 nobody");
+    ask(&r, "ZADD paidan:{441302}:ready:441302 1 1"); /* it waits, and not there */
+    ask(&r, "ZADD paidan:{9}:inbox:7 1 1");
+    ask(&r, "HSET paidan:{441302}:order:77 state ready");
+    ask(&r, "HSET paidan:{441302}:order:077 state ready");
+    ask(&r, "SET paidan:{441302}:another 1"); /* not of ours */
+    daemon_says(&d, "event=live_mended");
+    wait_for(&r, "EXISTS paidan:{441302}:order:77 paidan:{441302}:order:077 paidan:{9}:inbox:7 "
+                 "paidan:{441302}:ready:441302", 0);
+    wait_for(&r, READY, 1);
+    wait_for(&r, "HLEN paidan:{441302}:order:1", 14);
+    wait_for(&r, "HLEN paidan:{441302}:order:2", 14);
+    wait_for(&r, INBOX, 1);
+    ck_assert_int_eq(ask(&r, "ZRANK paidan:{441302}:inbox:7 1"), 0);
+    ck_assert_int_eq(ask(&r, "EXISTS paidan:{441302}:another"), 1);
+    ck_assert_int_eq(rebuilds(&d), before);
+    ck_assert_int_ge(member_number(node_get(daemon_call(&d, "server.stats", "{}"), "live"), "mended"), 9);
+    spoil(&r, "paidan:{441302}:order:1"); /* and nobody touches that order */
+    wait_for(&r, "HLEN paidan:{441302}:order:1", 14);
+    daemon_end(&d);
+    redis_end(&r);
+}
+END_TEST
+
 /* Why it is not up stands in the log once, in the numbers, and in what the doctor says. */
 static void expect_reason(struct redis *r, const char *words)
 {
@@ -375,6 +415,7 @@ Suite *suite_live(void)
     tcase_add_test(t, orders_come_in_through_the_intake_once);
     tcase_add_test(t, a_key_of_a_wrong_type_is_healed);
     tcase_add_test(t, what_lies_under_the_intake_is_somebodys);
+    tcase_add_test(t, what_is_lost_or_added_is_mended);
     tcase_add_test(t, why_redis_is_not_up_is_said);
     suite_add_tcase(s, t);
     return s;

@@ -245,6 +245,16 @@ static void run_scan(struct redis_link *link, const struct words *w)
             reply_text(link, r->data.keys[i].name);
 }
 
+static void run_scan_set(struct redis_link *link, const struct words *w)
+{
+    const struct redis_key *key = get(link->redis, w->at[1]);
+    reply(link, "*2\r\n$1\r\n0\r\n*%zu\r\n", key != NULL ? key->field_count * 2 : 0);
+    for (size_t i = 0; key != NULL && i < key->field_count; i++) {
+        reply_text(link, key->fields[i].name);
+        reply_text(link, key->fields[i].value);
+    }
+}
+
 static void run_add(struct redis_link *link, const struct words *w)
 {
     struct redis_key *key = make(link->redis, w->at[1], REDIS_STREAM);
@@ -391,6 +401,8 @@ static void run(struct redis_link *link, const struct words *w)
         run_set(link, w);
     else if (strcmp(name, "SCAN") == 0)
         run_scan(link, w);
+    else if (strcmp(name, "ZSCAN") == 0)
+        run_scan_set(link, w);
     else if (strcmp(name, "TYPE") == 0)
         run_type(link, w);
     else if (strcmp(name, "INFO") == 0)
@@ -539,12 +551,50 @@ void redis_fini(struct redis *redis)
     free_data(&redis->replica);
 }
 
+/* Something else under a key's name. */
+static void retype(struct redis *r, const char *name)
+{
+    char copy[96];
+    snprintf(copy, sizeof copy, "%s", name);
+    del(r, copy);
+    set_field(make(r, copy, REDIS_TEXT), "", "somebody's");
+}
+
+/* A hand that does not belong there takes a key or a member, adds one, or puts something else in its place. */
+static void meddle(struct redis *r)
+{
+    static const char *const added[] = {"paidan:{1111}:order:0", "paidan:{1111}:order:x", "paidan:{9}:ready:5",
+                                        "paidan:{1111}:inbox:77", "paidan:{1111}:ready:01"};
+    const char *name = added[draw(r, ARRAY_LEN(added))];
+    char member[24];
+    if (draw(r, 3) == 0)
+        set_field(make(r, name, strstr(name, ":order:") != NULL ? REDIS_HASH : REDIS_ZSET), "5", "5");
+    if (r->data.count == 0)
+        return;
+    struct redis_key *key = &r->data.keys[draw(r, r->data.count)];
+    uint64_t what = draw(r, 4);
+    snprintf(member, sizeof member, "%llu", (unsigned long long)draw(r, 400));
+    if (what == 0)
+        retype(r, key->name);
+    else if (what == 1)
+        del(r, key->name);
+    else if (key->kind == REDIS_ZSET && what == 2)
+        set_field(key, draw(r, 8) == 0 ? "nobody" : member, "1");
+    else if (key->kind == REDIS_ZSET || key->kind == REDIS_HASH)
+        remove_field(r, key, key->fields[draw(r, key->field_count)].name);
+}
+
 void redis_tick(struct redis *r)
 {
+    const struct redis_key *intake = get(r, INTAKE);
     if (r->down_for != 0)
         r->down_for--;
+    if (intake != NULL && intake->kind != REDIS_STREAM && (r->is_well || draw(r, 20) == 0))
+        del(r, INTAKE); /* moved away, by whoever put it there */
     if (r->is_well)
         return;
+    if (draw(r, 60) == 0)
+        meddle(r);
     if (draw(r, 10) == 0) { /* the replica follows, in its own time */
         free_data(&r->replica);
         r->replica = copy_data(&r->data);
@@ -577,6 +627,8 @@ bool redis_append(struct redis *r, uint64_t attempt, bool is_malformed, bool has
     if (r->down_for != 0)
         return false;
     struct redis_key *key = make(r, INTAKE, REDIS_STREAM);
+    if (key->kind != REDIS_STREAM)
+        return false;
     key->entries = must_realloc(key->entries, key->entry_count + 1, sizeof *key->entries);
     struct redis_entry *e = &key->entries[key->entry_count++];
     *e = (struct redis_entry){.attempt = attempt, .is_malformed = is_malformed,

@@ -145,6 +145,13 @@ static void heal(struct sim *s)
     service_settle(&s->service);
     for (int i = 0; i < 40; i++) /* a flush at the last moment is noticed, and Redis filled again */
         service_turn(&s->service, true, true);
+    uint64_t sweeps = live_status(s->service.live).sweeps;
+    for (int i = 0; i < 4000 && live_status(s->service.live).sweeps < sweeps + 2; i++)
+        service_turn(&s->service, true, true); /* what was lost or added is found, too */
+    if (live_status(s->service.live).sweeps < sweeps + 2)
+        fail(s, "liveness", "Redis is well and its sweep does not come to an end");
+    for (int i = 0; i < 400 && !service_live_is_settled(&s->service); i++)
+        service_turn(&s->service, true, true);
     if (engine_deadline(s->service.engine) <= s->service.now)
         fail(s, "liveness", "a deadline has passed and nothing was done");
     engine_check(s->service.engine);

@@ -124,6 +124,9 @@ static void check_counts(struct look *l)
     size_t orders = 0, queued = 0, inboxed = 0;
     for (size_t i = 0; i < l->data->count; i++) {
         const struct redis_key *key = &l->data->keys[i];
+        bool is_events = strlen(key->name) > 8 && strcmp(key->name + strlen(key->name) - 8, "}:events") == 0;
+        if (is_events && key->kind != REDIS_STREAM)
+            find(l, "is no stream", key->name, "");
         orders += strstr(key->name, ":order:") != NULL;
         queued += strstr(key->name, ":ready:") != NULL ? key->field_count : 0;
         inboxed += strstr(key->name, ":inbox:") != NULL ? key->field_count : 0;

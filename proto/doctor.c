@@ -164,6 +164,9 @@ static void look_at_daemon(struct doctor *d, struct client *client)
         find(d, BAD, "clock", "the host's has stepped by more than an hour and is not believed yet: set it right, or, if it is right, paidan call server.trust_clock");
     look_at_certificate(d, node_number(stats, "tls_expires_at", 0));
     look_at_redis(d, node_get(stats, "live"));
+    if (node_number(node_get(stats, "push"), "parked", 0) > 0)
+        find(d, WARN, "push", "%lld events of %lld orders are parked, which the platform has trouble with: paidan call push.dead",
+             (long long)node_number(node_get(stats, "push"), "parked", 0), (long long)node_number(node_get(stats, "push"), "parked_orders", 0));
     if (node_number(stats, "wrong_tokens", -1) > 100)
         find(d, WARN, "tokens", "%lld wrong ones were shown since the start", (long long)node_number(stats, "wrong_tokens", -1));
 }

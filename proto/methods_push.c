@@ -42,6 +42,7 @@ static void got_dead(struct call *call, const struct query *q, struct pack *out)
         pack_key_uint(out, "event", q->dead_letters[i].seq);
         pack_key_int(out, "at", q->dead_letters[i].at);
         pack_key_uint(out, "status", q->dead_letters[i].status);
+        pack_key_bool(out, "parked", !push_is_for_good((int)q->dead_letters[i].status));
         pack_close(out);
     }
     pack_close(out);
@@ -94,9 +95,9 @@ static void encode_event(struct call *call, struct pack *out)
 }
 
 const struct method push_methods[] = {
-    {"push.state", ROLE_OPERATOR | ROLE_AUDITOR, "How far the platform has been told.", "{push: {up, cursor, behind, delivered, failed, dead, last_status}}", METHOD_WHOLE, 0, {P_NONE}, run_state, NULL, NULL},
-    {"push.dead", ROLE_OPERATOR | ROLE_AUDITOR, "Events that the platform refused for good, by number.", "{items: [{event, at, status}], next}", METHOD_READER | METHOD_WHOLE, 0, {P_AFTER, P_LIMIT}, run_dead, NULL, got_dead},
-    {"push.retry", ROLE_OPERATOR, "Tell one of them once more.", "{event}", METHOD_WRITE, 1, {P_EVENT, P_REF}, run_retry, encode_event, NULL},
+    {"push.state", ROLE_OPERATOR | ROLE_AUDITOR, "How far the platform has been told.", "{push: {up, cursor, behind, delivered, failed, dead, parked, parked_orders, last_status}}", METHOD_WHOLE, 0, {P_NONE}, run_state, NULL, NULL},
+    {"push.dead", ROLE_OPERATOR | ROLE_AUDITOR, "Events that the platform did not take, by number: refused for good, or parked. An order whose events alone it does not take (500, no answer …) while it takes others' is parked: its events wait in their sequence, are tried after ten minutes up to an hour, and go before newer ones of the order.", "{items: [{event, at, status, parked}], next}: status 0: no answer, or not tried yet", METHOD_READER | METHOD_WHOLE, 0, {P_AFTER, P_LIMIT}, run_dead, NULL, got_dead},
+    {"push.retry", ROLE_OPERATOR, "Tell one of them once more; of a parked order: the first of its events, and when it is taken the others.", "{event}", METHOD_WRITE, 1, {P_EVENT, P_REF}, run_retry, encode_event, NULL},
     {"push.seek", ROLE_OPERATOR, "Go on after another event: all since are told again.", "{event}", METHOD_WRITE, 1, {P_AFTER, P_REF}, run_seek, encode_event, NULL},
 };
 const int push_method_count = (int)ARRAY_LEN(push_methods);

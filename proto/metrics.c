@@ -41,6 +41,7 @@ static const struct metric {
     {"push", "delivered", "paidan_push_delivered_total", "events that the platform took", METRIC_COUNTER},
     {"push", "failed", "paidan_push_failed_total", "requests to the platform that failed", METRIC_COUNTER},
     {"push", "dead", "paidan_push_dead", "events that the platform refused for good", METRIC_GAUGE},
+    {"push", "parked", "paidan_push_parked", "events set aside of orders that the platform has trouble with", METRIC_GAUGE},
     {"gauges", "turn_us", "paidan_turn_seconds", "a turn of the loop, from its first request", METRIC_MICROSECONDS},
     {"gauges", "match_us", "paidan_match_seconds", "a request that looks for organisations", METRIC_MICROSECONDS},
     {"gauges", "commit_us", "paidan_commit_seconds", "a commit, with its fsync", METRIC_MICROSECONDS},

@@ -5,7 +5,12 @@
  * cursor of what the platform has is in the database and moves with each 2xx. What fails is tried again
  * with a growing pause and a share of chance; what the platform refuses for good (400, 409, 410, 413, 422)
  * is sent event by event, and those that are refused alone are put aside as dead letters. Anything else,
- * such as 401 or 404, is a fault of the configuration: it is tried again, and nothing is put aside for it.
+ * such as 401, 404, 500 or no answer, is tried again. Where one order alone has this trouble it must not stop
+ * the others: after a few tries an event of another order is sent; when the platform takes that, and then
+ * does not take the first one once more, the order is parked. Its events are set aside as dead letters with
+ * the status of that failure, those that come later behind them; they are tried again after ten minutes,
+ * then twice as long up to an hour, or at once by push.retry, and follow in their sequence before newer ones
+ * of the order are told. While the platform takes nothing, nothing is parked.
  *
  *     POST URL
  *     X-Paidan-Timestamp: seconds since 1970
@@ -16,9 +21,11 @@
 #ifndef PAIDAN_PUSH_H
 #define PAIDAN_PUSH_H
 
+#include "push_parked.h"
 #include "turn.h"
 
 #define PUSH_EVENTS 100     /* in one request */
+#define PUSH_AHEAD 16
 #define PUSH_RETRIES_MAX 64 /* dead letters that wait for another try */
 
 struct push_options {
@@ -32,7 +39,8 @@ struct push {
     struct push_options options;
     uint64_t kinds;      /* bits of the events that are told */
     uint64_t cursor;     /* what the platform has, durable or on its way there */
-    uint64_t dead;       /* letters put aside */
+    uint64_t dead;       /* letters put aside: refused for good */
+    struct parked parked;
     uint64_t retries[PUSH_RETRIES_MAX];
     uint32_t retry_count;
     enum push_state { PUSH_IDLE, PUSH_ASKING, PUSH_READY, PUSH_SENDING } state;
@@ -42,17 +50,30 @@ struct push {
     uint64_t looked_until; /* no more of them up to here */
     uint64_t asked_until;  /* the last event that there was when it was asked */
     uint32_t count;
-    bool is_retry;         /* a dead letter's */
+    uint64_t order;        /* of the first */
+    bool is_retry;         /* a dead letter's, or of a parked order */
+    bool is_probe;         /* of another order than the one in trouble: does the platform take anything? */
     bool is_stale;         /* what is under way was asked for before a push_seek() */
     uint64_t alone_until;  /* up to this event each goes alone: the platform refused several together */
     int64_t next_at;       /* when to go on, after a failure */
+    int64_t retry_at;      /* no dead letter or parked order is tried before */
+    uint64_t suspect, suspect_order; /* an event that failed again and again; 0: none */
+    bool has_probed;       /* since it failed last */
+    bool is_alive;         /* the platform took another one since: one more try, then the order is parked */
+    uint32_t probes;       /* that failed: the next is of yet another order */
+    uint64_t ahead[PUSH_AHEAD]; /* the events of those that were taken of late, not to be told twice */
+    uint32_t ahead_count;  /* so far */
     uint32_t failures;     /* one after the other */
     uint64_t delivered, failed; /* events; requests */
     int last_status;       /* of HTTP; 0: no answer at all */
 };
 
-/* `cursor` and `dead` as the store has them. */
-void push_init(struct push *push, struct turn *turn, const struct push_options *options, uint64_t cursor, uint64_t dead);
+/* `cursor` as the store has it. */
+void push_init(struct push *push, struct turn *turn, const struct push_options *options, uint64_t cursor);
+/* A dead letter as the store has it, and its order: 0 when the event was purged. */
+void push_load_dead(void *push, const struct dead_letter *row, uint64_t order);
+/* Whether a platform that says so will not take the event at another time either. */
+bool push_is_for_good(int status);
 void push_fini(struct push *push);
 /* The events that are told, as kinds with | between; empty: all that change what an order's status is.
  * False: a word is no kind of event. */

@@ -68,15 +68,15 @@ int push_open(struct server *s, struct failure *failure)
 {
     const struct settings *set = &s->settings;
     uint64_t cursor = 0;
-    uint64_t dead = 0;
     if (set->push_url[0] == '\0')
         return 0;
     struct pusher *p = s->pusher = must_alloc(1, sizeof *p);
     p->server = s;
-    if (store_load_push(s->store, &cursor, &dead, failure) != 0)
-        return -1;
     struct push_options options = {.node = set->node};
-    push_init(&p->push, s->turn, &options, cursor, dead);
+    push_init(&p->push, s->turn, &options, 0);
+    if (store_load_push(s->store, &cursor, push_load_dead, &p->push, failure) != 0)
+        return -1;
+    p->push.cursor = p->push.looked_until = cursor;
     if (!push_set_kinds(&p->push, set->push_kinds))
         return failure_set(failure, EX_CONFIG, "push_kinds: kinds of events with | between; code.list events has them");
     if (read_url(p, set->push_url, failure) != 0 ||
@@ -133,7 +133,11 @@ static void on_answer(struct evhttp_request *req, void *context)
                  (unsigned long long)p->push.last);
     else if (p->push.failures != 0 && status >= 200 && status < 300)
         log_info("push_recovered", "failures=%u", p->push.failures);
+    uint32_t parked = p->push.parked.order_count;
+    uint64_t first = p->push.first;
     push_answered(&p->push, status, req != NULL ? retry_after(req) : 0, server_now(s));
+    if (p->push.parked.order_count > parked)
+        log_warn("push_parked", "status=%d event=%llu orders=%u", status, (unsigned long long)first, p->push.parked.order_count);
 }
 
 static bool connect_to(struct pusher *p)

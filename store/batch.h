@@ -67,11 +67,11 @@ struct tally_row {
     struct recent recent;
 };
 
-/* An event that the platform refused for good. */
+/* An event that the platform refused for good, or that is parked: proto/push.h tells them apart by the status. */
 struct dead_letter {
     uint64_t seq;
     int64_t at;
-    uint32_t status; /* of HTTP */
+    uint32_t status; /* of HTTP; 0: no answer, or not tried yet */
     bool is_gone;    /* delivered after all, or given up: the row goes */
 };
 

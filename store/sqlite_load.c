@@ -258,14 +258,30 @@ int store_load_tokens(struct store *store, void (*visit)(void *context, const st
     return each(store->writer_db, "SELECT * FROM tokens ORDER BY id", take_token, &v, failure);
 }
 
-int store_load_push(struct store *store, uint64_t *cursor, uint64_t *dead, struct failure *failure)
+struct dead_visit {
+    void (*visit)(void *context, const struct dead_letter *row, uint64_t order);
+    void *context;
+};
+
+static int take_dead(void *context, sqlite3_stmt *row, struct failure *failure)
+{
+    const struct dead_visit *v = context;
+    (void)failure;
+    struct dead_letter letter = {.seq = (uint64_t)sqlite3_column_int64(row, 0), .at = sqlite3_column_int64(row, 1),
+                                 .status = (uint32_t)sqlite3_column_int64(row, 2)};
+    v->visit(v->context, &letter, (uint64_t)sqlite3_column_int64(row, 3));
+    return 0;
+}
+
+int store_load_push(struct store *store, uint64_t *cursor,
+                    void (*visit)(void *context, const struct dead_letter *row, uint64_t order), void *context,
+                    struct failure *failure)
 {
     int64_t at = 0;
-    int64_t count = 0;
-    if (sqlite_number(store->writer_db, "SELECT cursor FROM push", &at, failure) != 0 ||
-        sqlite_number(store->writer_db, "SELECT count(*) FROM dead_letters", &count, failure) != 0)
+    struct dead_visit v = {.visit = visit, .context = context};
+    if (sqlite_number(store->writer_db, "SELECT cursor FROM push", &at, failure) != 0)
         return -1;
     *cursor = (uint64_t)at;
-    *dead = (uint64_t)count;
-    return 0;
+    return each(store->writer_db, "SELECT d.seq, d.at, d.status, coalesce(e.order_id, 0) FROM dead_letters d "
+                                  "LEFT JOIN events e ON e.seq = d.seq ORDER BY d.seq", take_dead, &v, failure);
 }

@@ -43,8 +43,11 @@ int store_load(struct store *store, struct engine *engine, int64_t now, struct f
 int store_newest_event_at(struct store *store, int64_t *at, struct failure *failure);
 int store_load_tokens(struct store *store, void (*visit)(void *context, const struct token_row *row),
                       void *context, struct failure *failure);
-/* The last event that the platform has, and how many it refused for good. */
-int store_load_push(struct store *store, uint64_t *cursor, uint64_t *dead, struct failure *failure);
+/* The last event that the platform has; visits those that it did not take, by number, with their orders:
+ * 0 where the event was purged. */
+int store_load_push(struct store *store, uint64_t *cursor,
+                    void (*visit)(void *context, const struct dead_letter *row, uint64_t order), void *context,
+                    struct failure *failure);
 /* Visits the remembered requests, oldest first; and the sequence that the next one gets. */
 int store_load_refs(struct store *store,
                     void (*visit)(void *context, const char *caller, const char *ref, uint64_t id,

@@ -2,7 +2,8 @@
 
 Serves POST /events on 127.0.0.1:PORT (0: any; the port is printed). What the file MODE says decides each
 answer: ok, fail (503), stall (no answer for a minute), forbidden (401), refuse:KIND (422 for a request with
-an event of that kind), slow (Retry-After: 2). Each event of a request that was answered 200 is appended to
+an event of that kind), fail-order:ID (500 for a request with an event of the order with that external
+number), slow (Retry-After: 2). Each event of a request that was answered 200 is appended to
 LOG as one line of JSON, with "signed" true or false. Ends when its parent does."""
 import hashlib
 import hmac
@@ -46,6 +47,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(401)
         if mode.startswith("refuse:") and any(e["kind"] == mode[7:] for e in events):
             return self.answer(422)
+        if mode.startswith("fail-order:") and any(e.get("external_id") in mode[11:].split() for e in events):
+            return self.answer(500)
         timestamp = self.headers["X-Paidan-Timestamp"]
         mac = hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
         is_signed = hmac.compare_digest("v1=" + mac, self.headers.get("X-Paidan-Signature", ""))

@@ -114,7 +114,7 @@ static json_t *wait_for(const struct platform *p, const char *kind, size_t wante
 static void wait_push(struct daemon *d, const char *key, int64_t least)
 {
     int64_t seen = -1;
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 9000; i++) {
         seen = member_number(node_get(daemon_call(d, "push.state", "{}"), "push"), key);
         if (seen >= least)
             return;
@@ -189,6 +189,86 @@ START_TEST(nothing_is_lost_while_the_platform_fails_stalls_and_is_gone)
     check_sequence(list);
     json_decref(list);
     ck_assert_int_eq(member_number(node_get(daemon_call(&d, "push.state", "{}"), "push"), "dead"), 0);
+    ck_assert_int_eq(member_number(node_get(daemon_call(&d, "push.state", "{}"), "push"), "parked"), 0);
+    daemon_end(&d);
+    platform_down(&p);
+    remove_directory(p.directory);
+}
+END_TEST
+
+/* What the platform was told of an order, by kind, in its sequence. */
+static void told_of(const struct platform *p, const char *external_id, char *text, size_t size)
+{
+    json_t *list = taken(p);
+    text[0] = '\0';
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (strcmp(text_of(json_array_get(list, i), "external_id"), external_id) == 0)
+            snprintf(text + strlen(text), size - strlen(text), "%s ", text_of(json_array_get(list, i), "kind"));
+    json_decref(list);
+}
+
+static void wait_told(const struct platform *p, const char *external_id, const char *wanted)
+{
+    char text[1000];
+    for (int i = 0; i < 3000; i++) {
+        told_of(p, external_id, text, sizeof text);
+        if (strcmp(text, wanted) == 0)
+            return;
+        usleep(10000);
+    }
+    ck_abort_msg("of %s it was told: %s, not: %s", external_id, text, wanted);
+}
+
+static void cancel(struct daemon *d, int64_t order)
+{
+    char json[100];
+    snprintf(json, sizeof json, "{\"order\":%lld}", (long long)order);
+    ck_assert_ptr_nonnull(daemon_call(d, "order.cancel", json));
+}
+
+/* Two orders, one behind the other, that it answers 500 for ever: all others are told. Later events of the two
+ * wait behind the first, over a kill -9, and follow in their sequence, each once. */
+START_TEST(an_order_that_always_fails_is_parked_and_stops_no_other)
+{
+    struct platform p = platform_new();
+    char json[100];
+    write_file(p.mode, "fail-order:平安-5 平安-6");
+    platform_up(&p);
+    struct daemon d = start(&p, NULL, NULL);
+    place(&d, 0, 20);
+    wait_push(&d, "parked", 1);
+    wait_push(&d, "parked_orders", 2);
+    json_decref(wait_for(&p, "placed", 18));
+    cancel(&d, 6);
+    cancel(&d, 8);
+    wait_told(&p, "平安-7", "placed cancelled ");
+    wait_push(&d, "parked", 3);
+    ck_assert_int_eq(member_number(node_get(daemon_call(&d, "push.state", "{}"), "push"), "dead"), 0);
+    daemon_kill(&d);
+    daemon_again(&d, (const char *const[]){"--push-url", p.url, "--push-secret", p.secret, NULL});
+    ck_assert_int_eq(member_number(node_get(daemon_call(&d, "push.state", "{}"), "push"), "parked"), 3);
+    const struct node *items = node_get(daemon_call(&d, "push.dead", "{}"), "items");
+    ck_assert_uint_eq(items->count, 3);
+    ck_assert(node_get(&items->u.items[0], "parked")->u.truth);
+    int64_t event = member_number(&items->u.items[0], "event");
+    place(&d, 20, 10);
+    json_decref(wait_for(&p, "placed", 28));
+    wait_push(&d, "failed", 1); /* they were tried again after the start */
+    write_file(p.mode, "fail-order:平安-6");
+    snprintf(json, sizeof json, "{\"event\":%lld}", (long long)event);
+    daemon_call(&d, "push.retry", json);
+    wait_told(&p, "平安-5", "placed cancelled ");
+    wait_told(&p, "平安-6", "");
+    write_file(p.mode, "ok");
+    snprintf(json, sizeof json, "{\"event\":%lld}", (long long)event + 1);
+    daemon_call(&d, "push.retry", json);
+    wait_told(&p, "平安-6", "placed ");
+    for (int i = 0; i < 1000 && node_get(daemon_call(&d, "push.dead", "{}"), "items")->count != 0; i++)
+        usleep(10000);
+    cancel(&d, 7); /* and goes on like any other */
+    wait_told(&p, "平安-6", "placed cancelled ");
+    ck_assert_int_eq(member_number(node_get(daemon_call(&d, "push.state", "{}"), "push"), "parked"), 0);
+    ck_assert_uint_eq(node_get(daemon_call(&d, "push.dead", "{}"), "items")->count, 0);
     daemon_end(&d);
     platform_down(&p);
     remove_directory(p.directory);
@@ -316,6 +396,7 @@ Suite *suite_push(void)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, the_platform_is_told_in_sequence_and_signed);
     tcase_add_test(t, nothing_is_lost_while_the_platform_fails_stalls_and_is_gone);
+    tcase_add_test(t, an_order_that_always_fails_is_parked_and_stops_no_other);
     tcase_add_test(t, what_is_refused_for_good_is_put_aside_and_told_again_on_request);
     tcase_add_test(t, the_feed_can_be_told_again_from_any_point);
     tcase_add_test(t, https_asks_for_the_right_certificate);

@@ -312,7 +312,7 @@ START_TEST(behind_a_purged_log_the_platform_is_not_looked_for_again_and_again)
     struct push push;
     struct push_options options = {.node = 0};
     set_up(&b);
-    push_init(&push, b.turn, &options, 0, 0);
+    push_init(&push, b.turn, &options, 0);
     request(&b, 1, "order.place", "a", 0);
     request(&b, 2, "order.place", "b", 0);
     turn_end(b.turn);

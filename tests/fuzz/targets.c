@@ -1,14 +1,18 @@
 #include "targets.h"
 
+#include <errno.h>
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "engine/pool.h"
 #include "proto/frame.h"
 #include "proto/json.h"
+#include "proto/server_http.h"
 #include "proto/settings.h"
 #include "proto/table.h"
 #include "proto/texts.h"
@@ -52,6 +56,8 @@ static int64_t now_of(void *context)
     return INT64_C(1795395600000);
 }
 
+static struct server *gate; /* NULL: no HTTP yet */
+
 /* An answer or a notification; and, as the gateway prints it, JSON. */
 static void drop_bytes(void *context, uint64_t connection, const uint8_t *bytes, size_t len)
 {
@@ -59,7 +65,8 @@ static void drop_bytes(void *context, uint64_t connection, const uint8_t *bytes,
     struct pack again = {.bytes = NULL};
     char why[200];
     (void)context;
-    (void)connection;
+    if (gate != NULL)
+        http_send(gate, connection, bytes, len);
     must(len != 0 && bytes[0] >= 0x93 && bytes[0] <= 0x94);
     size_t text_len = 0;
     char *text = json_text(&pack, &text_len);
@@ -152,17 +159,25 @@ static void close_desk(struct desk *d)
 
 static struct desk desk;
 
-/* Its turns, until what was asked is answered; the state lives on for some requests. */
-static void end_turns(void)
+/* Its turns, until what was asked is answered. */
+static void end_calls(void)
 {
-    static int used;
     for (int i = 0; i < 4; i++) {
         turn_end(desk.turn);
         struct collected c = {.committed = desk.submitted, .answered = desk.asked};
         desk.submitted = NULL;
         desk.asked = NULL;
         turn_collect(desk.turn, c);
+        if (gate != NULL)
+            http_turn_ended(gate);
     }
+}
+
+/* The state lives on for some requests. */
+static void end_turns(void)
+{
+    static int used;
+    end_calls();
     if (++used == 200) {
         engine_check(desk.engine);
         close_desk(&desk);
@@ -186,24 +201,6 @@ int fuzz_request(const uint8_t *bytes, size_t len)
     }
     end_turns();
     return 0;
-}
-
-static void begin_http(struct pack *pack, const char *method, size_t len)
-{
-    pack_reset(pack);
-    pack_fixed_list(pack, 4);
-    pack_int(pack, 0);
-    pack_int(pack, 1);
-    pack_text_n(pack, method, len);
-    pack_fixed_list(pack, 1);
-}
-
-static void request_http(const struct pack *pack)
-{
-    struct frame_scan scan = {.at = 0};
-    const char *why = NULL;
-    if (frame_scan(&scan, pack->bytes, pack->len, &why) == FRAME_WHOLE)
-        must(turn_request(desk.turn, desk.session, pack->bytes, pack->len));
 }
 
 /* A body that says how large it is: of "@COUNT,DEPTH REST" so many members, each so many lists deep. What
@@ -233,34 +230,107 @@ static char *grown(const char *body, size_t len, size_t *grown_len)
     return text;
 }
 
-/* What the gateway makes of a method's name and a body, a line each; and of the body as a query's value. */
-int fuzz_http(const uint8_t *bytes, size_t len)
+/* The gateway of the daemon over a socket without a name. */
+static void open_gate(struct sockaddr_un *address, socklen_t *size)
 {
-    const uint8_t *line = memchr(bytes, '\n', len);
-    size_t name = line != NULL ? (size_t)(line - bytes) : len;
-    struct pack pack = {.bytes = NULL};
-    struct error error;
-    char why[200];
-    char value[200];
+    struct failure failure = {0};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    address->sun_family = AF_UNIX;
+    must(bind(fd, (struct sockaddr *)address, sizeof(sa_family_t)) == 0 && listen(fd, 8) == 0);
+    *size = sizeof *address;
+    must(getsockname(fd, (struct sockaddr *)address, size) == 0);
+    gate = must_alloc(1, sizeof *gate);
+    gate->base = event_base_new();
+    gate->next_number = 1000;
+    gate->stranger = identity_trusted("http");
+    must(log_open("/dev/null", LOG_LEVEL_ERROR) == 0);
+    must(http_listen(gate, fd, &failure) == 0);
+}
+
+/* One pass of the loop; what is answered meanwhile goes into `said`. False: the line has ended. */
+static bool pass(int client, char *said, size_t room, size_t *len)
+{
+    event_base_loop(gate->base, EVLOOP_NONBLOCK);
+    end_calls();
+    for (ssize_t got = 0;;) {
+        char rest[4096];
+        bool is_kept = *len < room - 1;
+        got = recv(client, is_kept ? said + *len : rest, is_kept ? room - 1 - *len : sizeof rest, MSG_DONTWAIT);
+        if (got <= 0)
+            return got < 0 && errno == EAGAIN;
+        *len += is_kept ? (size_t)got : 0;
+    }
+}
+
+/* The first answer: the end of a stream, or a status with JSON or a page. */
+static void check_answer(const char *said, size_t len)
+{
+    int status = 0;
+    if (len == 0)
+        return;
+    must(sscanf(said, "HTTP/1.1 %d", &status) == 1 && status >= 100 && status < 600);
+    const char *body = strstr(said, "\r\n\r\n");
+    must(body != NULL || len > 4000);
+    if (status >= 400 && status != 503 && body != NULL && strncmp((const char *)said, "HTTP/1.1 100", 12) != 0)
+        must(body[4] == '\0' || strncmp(body + 4, "{\"error\": {\"code\": \"", 20) == 0);
+}
+
+/* The bytes of a line of HTTP, to the answers. Each connection ends when its client does. */
+static void talk(const char *bytes, size_t len)
+{
+    static struct sockaddr_un address;
+    static socklen_t size;
+    static char said[8192];
+    size_t sent = 0, got = 0;
+    bool is_open = true;
     if (desk.turn == NULL)
         open_desk(&desk);
-    const char *body = line != NULL ? (const char *)line + 1 : "{}";
-    size_t body_len = line != NULL ? len - name - 1 : 2;
-    size_t large_len = 0;
-    char *large = grown(body, body_len, &large_len);
-    begin_http(&pack, (const char *)bytes, name);
-    if (json_pack_object(&pack, large != NULL ? large : body, large != NULL ? large_len : body_len, why))
-        request_http(&pack);
-    free(large);
-    snprintf(value, sizeof value, "%.*s", (int)(body_len < 199 ? body_len : 199), body);
-    begin_http(&pack, "event.subscribe", 15);
-    pack_map(&pack);
-    bool is_good = texts_pack_param(&pack, "after", value, &error) && texts_pack_param(&pack, "kind", value, &error);
-    pack_close(&pack);
-    if (is_good)
-        request_http(&pack);
-    pack_fini(&pack);
+    if (gate == NULL)
+        open_gate(&address, &size);
+    gate->turn = desk.turn;
+    gate->engine = desk.engine;
+    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    must(client >= 0 && connect(client, (struct sockaddr *)&address, size) == 0);
+    while (is_open && sent < len) {
+        ssize_t done = send(client, bytes + sent, len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent += done > 0 ? (size_t)done : 0;
+        is_open = pass(client, said, sizeof said, &got);
+    }
+    for (int i = 0; is_open && i < 8; i++)
+        is_open = pass(client, said, sizeof said, &got);
+    said[got] = '\0';
+    check_answer(said, got);
+    close(client);
+    for (int i = 0; gate->http->connections != NULL || gate->http->calls != NULL; i++) {
+        must(i < 100); /* who has left is let go of */
+        event_base_loop(gate->base, EVLOOP_NONBLOCK);
+        end_calls();
+    }
     end_turns();
+}
+
+/* Bytes of HTTP as they come from a socket, through the gateway, to the answer. A body "@COUNT,DEPTH" behind
+ * the head grows to what it says. */
+int fuzz_http(const uint8_t *bytes, size_t len)
+{
+    const char *text = (const char *)bytes;
+    const char *body = memmem(text, len, "\r\n\r\n@", 5);
+    size_t head = body != NULL ? (size_t)(body - text) : 0;
+    size_t large_len = 0;
+    char *large = body != NULL ? grown(body + 4, len - head - 4, &large_len) : NULL;
+    if (large == NULL) {
+        talk(text, len);
+        return 0;
+    }
+    char *request = NULL;
+    size_t request_len = 0;
+    FILE *out = open_memstream(&request, &request_len);
+    must(out != NULL);
+    fprintf(out, "%.*s\r\nContent-Length: %zu\r\n\r\n%s", (int)head, text, large_len, large);
+    fclose(out);
+    talk(request, request_len);
+    free(request);
+    free(large);
     return 0;
 }
 

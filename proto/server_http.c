@@ -61,6 +61,7 @@ void http_answered(struct http_connection *c)
     c->since = server_uptime(c->http->server);
     evbuffer_drain(c->body, evbuffer_get_length(c->body));
     c->state = c->closes ? HTTP_ENDS : HTTP_READS_HEAD;
+    bufferevent_enable(c->bev, EV_READ);
     if (evbuffer_get_length(bufferevent_get_input(c->bev)) != 0) /* the next request may be there already */
         bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
 }
@@ -119,12 +120,17 @@ static void on_read(struct bufferevent *bev, void *context)
 {
     struct http_connection *c = context;
     struct evbuffer *input = bufferevent_get_input(bev);
-    if (c->state == HTTP_ENDS)
+    bool is_stream = c->state == HTTP_ANSWERS && gateway_is_stream(c->call);
+    c->closes |= is_stream; /* a stream is the last that is asked; read on all the same, to see when the client goes */
+    if (c->state == HTTP_ENDS || is_stream)
         evbuffer_drain(input, evbuffer_get_length(input));
     if (c->state == HTTP_READS_HEAD)
         read_head(c);
     if (c->state == HTTP_READS_BODY)
         read_body(c);
+    /* Not by a watermark: at one libevent calls again and again while nothing is taken. */
+    if (c->state == HTTP_ANSWERS && evbuffer_get_length(input) > INPUT_MAX)
+        bufferevent_disable(bev, EV_READ);
 }
 
 /* All that was owed is written. */
@@ -196,7 +202,6 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     h->connection_count++;
     net_set_up_tcp(fd);
     bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
-    bufferevent_setwatermark(c->bev, EV_READ, 0, INPUT_MAX);
     bufferevent_set_timeouts(c->bev, NULL, &write_timeout);
     bufferevent_enable(c->bev, EV_READ | EV_WRITE);
     if (h->connection_count >= CONNECTIONS_MAX)

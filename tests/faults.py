@@ -5,7 +5,7 @@ hostile clients by the thousand. After each, what it had acknowledged must be th
 usage: faults.py BUILD [ROUNDS [NAME…]]; prints one line a fault; exit code 1 when something did not hold,
 and 64 for a fault that there is not.
 A fault that needs rights this user lacks says so and counts as skipped, not as passed."""
-import contextlib, os, random, resource, shutil, signal, socket, subprocess, sys, tempfile, threading, time
+import contextlib, os, random, resource, shutil, signal, socket, sqlite3, subprocess, sys, tempfile, threading, time
 
 import msgpack
 
@@ -15,6 +15,7 @@ from powercut import Paidan, hold_port
 BUILD = sys.argv[1]
 ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 3
 TOWN = 441302001001
+DAY = 86400
 
 
 class Skipped(Exception):
@@ -257,12 +258,14 @@ def no_memory(d):
 
 
 def clock_jumps(d):
-    """the clock is set an hour, a day and ten years ahead and back under load"""
+    """the clock is set nearly an hour, a day and ten years ahead and back under load; a step is logged and ends no
+    term, purges no contact and drops no event, until an operator says that it is right"""
     library = "/usr/lib/%s-linux-gnu/faketime/libfaketime.so.1" % os.uname().machine
     if not os.path.exists(library):
         raise Skipped("needs the package faketime")
     clock = os.path.join(d.directory, "clock")
     d.environment.update(LD_PRELOAD=library, FAKETIME_TIMESTAMP_FILE=clock, FAKETIME_NO_CACHE="1", FAKETIME_DONT_FAKE_MONOTONIC="1")
+    d.paidan.command[d.paidan.command.index("--log-level") + 1] = "warn"
 
     def set_clock(seconds):
         with open(clock + ".new", "w") as file:
@@ -271,9 +274,8 @@ def clock_jumps(d):
 
     set_clock(0)
     d.start()
-    error, _ = d.call("org.put", id=7, region=TOWN, lat=23.0861, lon=114.4132, skills=["legal_aid"], capacity=10)
-    assert error is None, error
-    jumps = [3600, 0, -3600, 0, 86400, -86400, 0, 315360000, 0, -315360000, 0]
+    offered = offer_all(d, 45)
+    jumps = [3500, 0, -3500, 0, 86400, -86400, 0, 315360000, 0, -315360000, 0]
     for seconds in jumps * max(1, ROUNDS // 10):
         set_clock(seconds)
         assert d.place(500), "the daemon is gone: " + d.tail()
@@ -281,10 +283,66 @@ def clock_jumps(d):
         began = time.monotonic()
         error, _ = d.call("server.info")
         assert error is None and time.monotonic() - began < 1, "does not answer"
+    steps = DAY * 10, DAY * 200, DAY * 3650, -DAY * 3650
+    for seconds in steps:
+        set_clock(seconds)
+        until(lambda: clock_of(d)["doubted"], "a step of %d s is not seen" % seconds)
+        rests(d)
+        assert abs(clock_of(d)["believed"] - time.time() * 1000) < 4000000, "a step of %d s is believed" % seconds
+        assert kept(d, offered) == 45, "a step of %d s changed what was offered" % seconds
+        set_clock(0)
+        until(lambda: not clock_of(d)["doubted"], "it never came back")
+    with open(os.path.join(d.directory, "log")) as file:
+        logged = file.read()
+    assert logged.count("event=clock_step ") >= len(steps) and logged.count("event=clock_came_back ") >= len(steps), "not logged"
+    set_clock(DAY * 10)
+    error, answer = d.call("server.trust_clock")
+    assert error is None and answer["now"] > (time.time() + 9 * DAY) * 1000, (error, answer)
+    until(lambda: kept(d, offered) == 0, "what an operator believes ends no term")
+    set_clock(0)
     d.stop()
     d.start()
+    until(lambda: clock_of(d)["doubted"], "a clock ten days before the newest event is believed at the start")
     d.check()
-    return "jumps=%d acknowledged=%d" % (len(jumps) * max(1, ROUNDS // 10), len(d.acknowledged))
+    return "jumps=%d steps=%d offered=45 acknowledged=%d" % (len(jumps) * max(1, ROUNDS // 10), len(steps), len(d.acknowledged))
+
+
+def offer_all(d, count):
+    """Orders with a home, each offered to somebody; one of them, refused by its caller, has ended."""
+    error, _ = d.call("org.put", id=7, region=TOWN, lat=23.0861, lon=114.4132, skills=["legal_aid"], capacity=1000)
+    assert error is None, error
+    offered = []
+    for i in range(count + 1):
+        error, placed = d.call("order.place", region=TOWN, category="legal_aid", mode="auto", external_id=str(10**9 + i), ref="c%d" % i,
+                               contact={"name": "Zhang San", "phone": "13800000000", "address": "1 Main Road"})
+        assert error is None, error
+        offered.append(placed["order"])
+    error, _ = d.call("order.cancel", order=offered[count])
+    assert error is None, error
+    d.acknowledged.update(10**9 + i for i in range(count + 1))
+    return offered
+
+
+def kept(d, offered):
+    """How many of them are offered still; every contact and the first event must be there."""
+    database = sqlite3.connect("file:%s?mode=ro" % os.path.join(d.directory, "data/paidan.db"), uri=True)
+    try:
+        assert database.execute("SELECT count(*) FROM contact").fetchone()[0] == len(offered), "a contact is gone"
+        assert database.execute("SELECT min(seq) FROM events").fetchone()[0] == 1, "events are gone"
+    finally:
+        database.close()
+    return sum(d.call("order.get", order=order)[1]["state"] == "offered" for order in offered[:-1])
+
+
+def clock_of(d):
+    return d.call("server.stats")[1]["clock"]
+
+
+def rests(d):
+    """A second and a half of turns: what a believed step would do is done by then."""
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        assert d.place(20), "the daemon is gone: " + d.tail()
 
 
 def children_of(pid):

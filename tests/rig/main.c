@@ -43,6 +43,7 @@ static int run_seeds(uint64_t first, uint64_t count)
         }
         sum.virtual_ms += r.virtual_ms;
         sum.crashes += r.crashes;
+        sum.jumps += r.jumps;
         sum.disk_faults += r.disk_faults;
         sum.redis_faults += r.redis_faults;
         sum.answered += r.answered;
@@ -54,11 +55,11 @@ static int run_seeds(uint64_t first, uint64_t count)
     }
     double took = seconds_now() - began;
     printf("seeds=%llu failed=%llu seconds=%.1f seeds_per_minute=%.0f virtual_hours=%.0f "
-           "virtual_to_real=%.0f crashes=%llu disk_faults=%llu redis_faults=%llu answered=%llu refused=%llu repeated=%llu "
+           "virtual_to_real=%.0f crashes=%llu jumps=%llu disk_faults=%llu redis_faults=%llu answered=%llu refused=%llu repeated=%llu "
            "acknowledged=%llu orders=%llu trace=%016llx\n",
            (unsigned long long)count, (unsigned long long)failed, took, (double)count / took * 60,
            (double)sum.virtual_ms / 3600000, (double)sum.virtual_ms / 1000 / took,
-           (unsigned long long)sum.crashes, (unsigned long long)sum.disk_faults, (unsigned long long)sum.redis_faults,
+           (unsigned long long)sum.crashes, (unsigned long long)sum.jumps, (unsigned long long)sum.disk_faults, (unsigned long long)sum.redis_faults,
            (unsigned long long)sum.answered, (unsigned long long)sum.refused,
            (unsigned long long)sum.repeated, (unsigned long long)sum.acknowledged,
            (unsigned long long)sum.orders, (unsigned long long)sum.trace);

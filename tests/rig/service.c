@@ -122,6 +122,7 @@ static int load(struct service *s, int lane)
                                     .wake = ignore, .context = s, .vault = &service_vault};
     static const struct code_tables codes = {.issuers = {"macao"}, .issuer_count = 1};
     struct turn_settings settings = {.questions_max = 1000, .codes = &codes, .retain_refs_ms = 30 * DAY_MS,
+                                     .retain_events_ms = SERVICE_RETAINS_EVENTS, .retain_contacts_ms = SERVICE_RETAINS_CONTACTS,
                                      .refs_max = 1000000};
     struct turn_ports ports = {.context = s, .now = now_of, .send = send_bytes,
                                .backlog = backlog_of, .submit = submit, .ask = ask,

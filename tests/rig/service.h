@@ -7,6 +7,9 @@
 #include "proto/intake.h"
 #include "redis.h"
 
+#define SERVICE_RETAINS_EVENTS (3650 * DAY_MS)
+#define SERVICE_RETAINS_CONTACTS (180 * DAY_MS)
+
 struct service {
     struct disk *disk; /* borrowed */
     struct redis *redis; /* borrowed; NULL: live queues in memory */

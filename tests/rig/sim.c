@@ -1,12 +1,16 @@
 /* sim.c -- seeded runs: load with faults, heal, rest, verdict. */
 #include "sim.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "proto/clock.h"
 
 #define START_AT INT64_C(1795395600000) /* Monday 2026-11-23 09:00 in Shanghai */
 #define TICKS_LOAD 500
 #define TICKS_HEAL 3000
+#define TRUST_MS INT64_C(3600000)
 
 struct sim {
     struct service service;
@@ -14,6 +18,11 @@ struct sim {
     struct crowd crowd;
     struct sim_result result;
     uint64_t random;
+    struct clock clock;   /* the service's */
+    int64_t boot;         /* time that passed */
+    int64_t right;        /* what a host's clock without a fault says */
+    int64_t jump;         /* by which the host's differs from it now */
+    int64_t jump_ends_at; /* by the time that passed: before it is believed */
 };
 
 static uint64_t draw(struct sim *s, uint64_t below)
@@ -47,6 +56,53 @@ static void tamper_with(struct sim *s)
     disk_use(s->service.disk);
 }
 
+static int64_t host_clock(const struct sim *s)
+{
+    return s->right + s->jump;
+}
+
+static void read_clock(struct sim *s)
+{
+    s->service.now = clock_now(&s->clock, host_clock(s), s->boot);
+    s->service.disk->now = s->service.now;
+}
+
+static bool start(struct sim *s)
+{
+    struct failure failure = {0};
+    int64_t newest = 0;
+    if (service_start(&s->service, 0) != 0)
+        return false;
+    if (store_newest_event_at(s->service.store, &newest, &failure) != 0)
+        fail(s, "clock", failure.text);
+    clock_start(&s->clock, host_clock(s), s->boot, newest);
+    read_clock(s);
+    return true;
+}
+
+/* A jump of the clock ends no term and deletes nothing: what is written down, and what may be forgotten, goes
+ * by the right time. Small steps may add up to hours, jumps are of days at least. */
+static void look_at_commit(void *context, const struct batch *batch)
+{
+    struct sim *s = (struct sim *)(void *)((char *)context - offsetof(struct sim, crowd));
+    int64_t latest = s->right + DAY_MS;
+    for (uint32_t i = 0; i < batch->event_count; i++)
+        if (batch->events[i].at > latest)
+            fail(s, "clock", "an event was written in a time that was only jumped to");
+    if (batch->has_retention && (batch->retention.events_before > latest - SERVICE_RETAINS_EVENTS ||
+                                 batch->retention.contacts_before > latest - SERVICE_RETAINS_CONTACTS))
+        fail(s, "clock", "a jump made something old enough to be forgotten");
+}
+
+/* The host's clock jumps by days or years, and is set right before that has stood for long. */
+static void jump(struct sim *s)
+{
+    int64_t days = 2 + (int64_t)draw(s, draw(s, 2) == 0 ? 29 : 5000);
+    s->jump = draw(s, 2) == 0 ? days * DAY_MS : -days * DAY_MS;
+    s->jump_ends_at = s->boot + 1 + (int64_t)draw(s, (uint64_t)TRUST_MS - 2);
+    s->result.jumps++;
+}
+
 /* The service dies, its disk suffers, and it starts again, perhaps dying once more at that. */
 static void crash(struct sim *s)
 {
@@ -62,6 +118,8 @@ static void crash(struct sim *s)
         char why[300];
         if (attempt == 0 && !s->service.disk->lies && draw(s, 4) == 0 && !tamper_log(&before, &s->random, why))
             fail(s, "after a kill", why);
+        if (s->jump > 0 && s->jump <= CLOCK_AWAY_MS) /* a start cannot tell it from a month of rest */
+            s->jump = 0;
         struct disk *after = disk_crash(old, (enum damage)draw(s, DAMAGE_COUNT), draw(s, UINT64_MAX));
         service_kill(&s->service);
         disk_free(old);
@@ -71,7 +129,7 @@ static void crash(struct sim *s)
             after->fault = FAULT_CRASH;
             after->fault_at = draw(s, 60);
         }
-        if (service_start(&s->service, 0) == 0) {
+        if (start(s)) {
             if (!service_is_faithful(&s->service, &before))
                 fail(s, "restart", "the state is not what was committed");
             engine_check(s->service.engine);
@@ -105,8 +163,13 @@ static void pass_time(struct sim *s)
                  : what < 98 ? (int64_t)draw(s, 20 * 60000)
                  : what == 98 ? (int64_t)draw(s, 5 * 3600000)
                               : -(int64_t)draw(s, 3600000); /* somebody sets the clock */
-    s->service.now += step;
-    s->service.disk->now = s->service.now;
+    if (s->jump == 0 && draw(s, 60) == 0)
+        jump(s);
+    s->boot += step > 0 ? step : 0;
+    s->right += step;
+    if (s->boot >= s->jump_ends_at)
+        s->jump = 0;
+    read_clock(s);
     s->result.virtual_ms += step > 0 ? (uint64_t)step : 0;
 }
 
@@ -132,6 +195,7 @@ static bool is_at_rest(const struct sim *s)
 static void heal(struct sim *s)
 {
     s->crowd.is_lossless = s->crowd.is_quiet = true;
+    s->jump = 0;
     s->service.disk->fault = FAULT_NONE;
     s->redis.is_well = true;
     for (int i = 0; i < TICKS_HEAL && s->result.why[0] == '\0' && !is_at_rest(s); i++)
@@ -165,7 +229,7 @@ static void heal(struct sim *s)
     struct verdict v = verdict_of_live(s->service.disk, &s->redis);
     if (!verdict_is_good(&v))
         fail(s, "live queues", v.why);
-    if (service_start(&s->service, 0) != 0)
+    if (!start(s))
         fail(s, "last start", s->service.failure.text);
     else if (engine_digest(s->service.engine) != digest)
         fail(s, "last start", "another state than the one that stopped");
@@ -173,7 +237,7 @@ static void heal(struct sim *s)
 
 static struct sim_result run(uint64_t seed, bool lies)
 {
-    struct sim s = {.random = seed * 2 + 1, .service = {.now = START_AT}};
+    struct sim s = {.random = seed * 2 + 1, .service = {.now = START_AT}, .right = START_AT, .clock = {.trust_ms = TRUST_MS}};
     s.service.disk = disk_new(seed);
     s.service.disk->now = START_AT;
     s.service.disk->lies = lies;
@@ -181,7 +245,8 @@ static struct sim_result run(uint64_t seed, bool lies)
     s.service.redis = &s.redis;
     crowd_init(&s.crowd, &s.service, seed ^ UINT64_C(0x5eed));
     s.crowd.has_threads = true;
-    if (service_start(&s.service, 0) != 0)
+    s.service.committed = look_at_commit;
+    if (!start(&s))
         fail(&s, "first start", s.service.failure.text);
     for (int i = 0; i < TICKS_LOAD && s.result.why[0] == '\0'; i++)
         tick(&s, true);

@@ -7,7 +7,7 @@
 struct sim_result {
     bool is_good;
     char why[600];
-    uint64_t ticks, virtual_ms, crashes, disk_faults, redis_faults, answered, refused, repeated, acknowledged, orders;
+    uint64_t ticks, virtual_ms, crashes, jumps, disk_faults, redis_faults, answered, refused, repeated, acknowledged, orders;
     uint64_t trace; /* a hash of every byte that the service sent, to clients and to Redis */
 };
 

@@ -540,7 +540,7 @@ struct live_wire redis_wire(struct redis *redis)
 
 void redis_init(struct redis *redis, uint64_t seed)
 {
-    *redis = (struct redis){.random = seed, .next_entry = 1};
+    *redis = (struct redis){.random = seed, .next_entry = 1, .is_meddled = hash64(seed) % 2 == 0};
 }
 
 void redis_fini(struct redis *redis)
@@ -593,7 +593,7 @@ void redis_tick(struct redis *r)
         del(r, INTAKE); /* moved away, by whoever put it there */
     if (r->is_well)
         return;
-    if (draw(r, 60) == 0)
+    if (r->is_meddled && draw(r, 60) == 0)
         meddle(r);
     if (draw(r, 10) == 0) { /* the replica follows, in its own time */
         free_data(&r->replica);

@@ -49,6 +49,7 @@ struct redis {
     uint64_t random, next_entry, faults, trace;
     int down_for; /* ticks */
     bool is_well; /* no faults any more */
+    bool is_meddled; /* by a hand that does not belong there; else no sweep may mend what paidan told wrongly */
     /* An entry of the intake was acknowledged. */
     void (*acknowledged)(void *context, uint64_t attempt, bool is_malformed);
     void *context;

@@ -227,7 +227,7 @@ static void step_live(struct service *s)
         live_step_publisher(s->live);
     if (r->is_well || disk_draw(&r->random, 2) == 0)
         live_step_taker(s->live);
-    if (r->is_well || disk_draw(&r->random, 2) == 0)
+    if (r->is_meddled && (r->is_well || disk_draw(&r->random, 2) == 0))
         live_step_sweep(s->live);
 }
 

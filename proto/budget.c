@@ -6,16 +6,16 @@
 #include "engine/pool.h"
 
 static const struct {
-    const char *what;
+    const char *name, *what;
     bool is_bytes;
 } kinds[BUDGET_KIND_COUNT] = {
-    [BUDGET_INPUT] = {"of requests that have not ended", true},
-    [BUDGET_OUTPUT] = {"of answers that have not been read", true},
-    [BUDGET_CONNECTIONS] = {"connections", false},
-    [BUDGET_STREAMS] = {"event streams", false},
-    [BUDGET_SUBSCRIPTIONS] = {"subscriptions", false},
-    [BUDGET_QUESTIONS] = {"questions that wait to be read from the database", false},
-    [BUDGET_JOBS] = {"requests that go through everything", false},
+    [BUDGET_INPUT] = {"input_bytes", "of requests that have not ended", true},
+    [BUDGET_OUTPUT] = {"output_bytes", "of answers that have not been read", true},
+    [BUDGET_CONNECTIONS] = {"connections", "connections", false},
+    [BUDGET_STREAMS] = {"streams", "event streams", false},
+    [BUDGET_SUBSCRIPTIONS] = {"subscriptions", "subscriptions", false},
+    [BUDGET_QUESTIONS] = {"questions", "questions that wait to be read from the database", false},
+    [BUDGET_JOBS] = {"jobs", "requests that go through everything", false},
 };
 
 static uint64_t hash_of(const char *principal)
@@ -84,16 +84,10 @@ void budget_part(struct holder *h)
     *h = (struct holder){.caller = NULL};
 }
 
-/* What is kept for those whom the system vouches for, when all else is taken. */
-static uint64_t kept_of(uint64_t max)
-{
-    return max / 8 + 4;
-}
-
 static uint64_t max_of_all(const struct budget *b, const struct caller *c, enum budget_kind kind)
 {
     uint64_t max = b->max[kind];
-    return max == 0 ? UINT64_MAX : c->is_vouched ? max + kept_of(max) : max;
+    return max == 0 ? UINT64_MAX : c->is_vouched ? max + budget_kept_of(max) : max;
 }
 
 static uint64_t share_of(const struct budget *b, const struct caller *c, enum budget_kind kind)
@@ -122,4 +116,23 @@ bool budget_allows(struct budget *b, const struct caller *c, enum budget_kind ki
                          is_own ? "one caller" : "all callers");
     return error_set(error, REFUSAL_OVERLOADED, NULL, "at most %llu %s, of %s", most, kinds[kind].what,
                      is_own ? "one caller" : "all callers");
+}
+
+static void pack_kinds(struct pack *out, const char *key, const uint64_t values[BUDGET_KIND_COUNT])
+{
+    pack_key(out, key);
+    pack_map(out);
+    for (int i = 0; i < BUDGET_KIND_COUNT; i++)
+        pack_key_uint(out, kinds[i].name, values[i]);
+    pack_close(out);
+}
+
+void budget_pack(const struct budget *b, struct pack *out)
+{
+    pack_key(out, "budget");
+    pack_map(out);
+    pack_kinds(out, "held", b->held);
+    pack_kinds(out, "max", b->max);
+    pack_kinds(out, "refused", b->refused);
+    pack_close(out);
 }

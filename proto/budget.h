@@ -36,6 +36,7 @@ struct budget {
     uint64_t held[BUDGET_KIND_COUNT];
     uint64_t max[BUDGET_KIND_COUNT]; /* 0: no bound */
     uint64_t refused[BUDGET_KIND_COUNT];
+    uint64_t peak[BUDGET_KIND_COUNT]; /* of `held`, since somebody last began it anew */
     unsigned share_percent; /* of one caller; 0: no bound but that of all */
     struct caller *callers[BUDGET_BUCKETS];
 };
@@ -58,12 +59,22 @@ void budget_part(struct holder *holder); /* gives all back */
 
 /* Whether so much more may be held, by the caller and in all. False: *error says what is full, and it is counted. */
 bool budget_allows(struct budget *budget, const struct caller *caller, enum budget_kind kind, uint64_t more, struct error *error);
-/* The same without a word. */
+struct pack;
+void budget_pack(const struct budget *budget, struct pack *out); /* for server.stats */
+/* As budget_allows, without a word. */
 bool budget_has_room(const struct budget *budget, const struct caller *caller, enum budget_kind kind, uint64_t more);
+
+/* What is kept for those whom the system vouches for, when all else is taken. */
+static inline uint64_t budget_kept_of(uint64_t max)
+{
+    return max / 8 + 4;
+}
 
 static inline void budget_take(struct budget *budget, struct caller *caller, enum budget_kind kind, uint64_t count)
 {
     budget->held[kind] += count;
+    if (budget->held[kind] > budget->peak[kind])
+        budget->peak[kind] = budget->held[kind];
     caller->held[kind] += count;
 }
 

@@ -117,6 +117,7 @@ static bool run_stats(struct call *call, struct pack *out)
         if (t.refusals[i] != 0)
             pack_key_uint(out, word_name(&words_refusal, i), t.refusals[i]);
     pack_close(out);
+    budget_pack(turn_budget(call->turn), out);
     turn_pack_extra(call->turn, out);
     pack_close(out);
     return true;
@@ -182,7 +183,7 @@ const struct method server_methods[] = {
     {"session.hello", ROLE_ANYONE, "Say who calls, with a token; `client` tells desks apart.", "{server, version, protocol, principal, roles, region, org}", 0, 0, {P_TOKEN, P_CLIENT, P_PROTOCOL}, run_hello, NULL, NULL},
     {"server.info", ROLE_ANYONE, "Which server this is.", "{server, version, protocol, schema, codes, now, draining}: `codes` is the version of all code tables", 0, 0, {P_NONE}, run_info, NULL, NULL},
     {"server.methods", ROLE_EVERY, "This table.", "{items: [{name, role, text, answer, write, params}], next}", 0, 0, {P_NONE}, run_methods, NULL, NULL},
-    {"server.stats", ROLE_OPERATOR, "Counts, sizes, and how the live queues are.", "{orders_open, …, live}", 0, 0, {P_DIGEST}, run_stats, NULL, NULL},
+    {"server.stats", ROLE_OPERATOR, "Counts, sizes, and how the live queues are.", "{orders_open, …, budget: {held, max, refused}, live}", 0, 0, {P_DIGEST}, run_stats, NULL, NULL},
     {"server.backup", ROLE_OPERATOR, "Copy the database to a new file on the service's host, while it runs.", "{path}", METHOD_READER | METHOD_NEW, 1, {P_PATH}, run_backup, NULL, got_backup},
     {"server.reload", ROLE_OPERATOR, "Read the configuration and the tables again, as SIGHUP does.", "{reloading}", 0, 0, {P_NONE}, run_reload, NULL, NULL},
     {"server.trust_clock", ROLE_OPERATOR, "Believe the host's clock from now on, after a step of it that is right.", "{now}", METHOD_WRITE | METHOD_WHOLE, 0, {P_REF}, run_trust_clock, encode_now, NULL},

@@ -4,7 +4,7 @@
 
 #include "engine/base.h"
 
-enum metric_kind { METRIC_GAUGE, METRIC_COUNTER, METRIC_MICROSECONDS, METRIC_SIZES, METRIC_INSTANT };
+enum metric_kind { METRIC_GAUGE, METRIC_COUNTER, METRIC_MICROSECONDS, METRIC_SIZES, METRIC_INSTANT, METRIC_CODES, METRIC_HELD, METRIC_HELD_TOTAL };
 
 static const struct metric {
     const char *section, *key; /* where it stands in the answer; section NULL: at the top */
@@ -42,10 +42,14 @@ static const struct metric {
     {"push", "failed", "paidan_push_failed_total", "requests to the platform that failed", METRIC_COUNTER},
     {"push", "dead", "paidan_push_dead", "events that the platform refused for good", METRIC_GAUGE},
     {"push", "parked", "paidan_push_parked", "events set aside of orders that the platform has trouble with", METRIC_GAUGE},
+    {"budget", "held", "paidan_budget_held", "what callers hold, bytes and places, by kind", METRIC_HELD},
+    {"budget", "max", "paidan_budget_max", "the most that all callers together may hold; 0: no bound", METRIC_HELD},
+    {"budget", "refused", "paidan_budget_refused_total", "what was refused for want of room or beyond a caller's share", METRIC_HELD_TOTAL},
     {"gauges", "turn_us", "paidan_turn_seconds", "a turn of the loop, from its first request", METRIC_MICROSECONDS},
     {"gauges", "match_us", "paidan_match_seconds", "a request that looks for organisations", METRIC_MICROSECONDS},
     {"gauges", "commit_us", "paidan_commit_seconds", "a commit, with its fsync", METRIC_MICROSECONDS},
     {"gauges", "batch_events", "paidan_batch_events", "events in a batch", METRIC_SIZES},
+    {NULL, "refusals", "paidan_refused_total", "requests that were refused, by code", METRIC_CODES},
 };
 
 static void print_head(FILE *out, const struct metric *m, const char *type)
@@ -68,12 +72,13 @@ static void print_histogram(FILE *out, const struct metric *m, const struct node
             node_number(gauge, "count", 0));
 }
 
-static void print_refusals(FILE *out, const struct node *refusals)
+/* The numbers of a map, each with its key as a label. */
+static void print_map(FILE *out, const struct metric *m, const char *type, const char *label, const struct node *map)
 {
-    fputs("# HELP paidan_refused_total requests that were refused, by code\n# TYPE paidan_refused_total counter\n", out);
-    for (uint32_t i = 0; refusals != NULL && i < refusals->count; i++)
-        fprintf(out, "paidan_refused_total{code=\"%.*s\"} %" PRId64 "\n", (int)refusals->u.pairs[i].key.count,
-                refusals->u.pairs[i].key.u.text, refusals->u.pairs[i].value.u.number);
+    print_head(out, m, type);
+    for (uint32_t i = 0; map != NULL && i < map->count; i++)
+        fprintf(out, "%s{%s=\"%.*s\"} %" PRId64 "\n", m->name, label, (int)map->u.pairs[i].key.count,
+                map->u.pairs[i].key.u.text, map->u.pairs[i].value.u.number);
 }
 
 void metrics_print(FILE *out, const struct node *stats)
@@ -87,8 +92,11 @@ void metrics_print(FILE *out, const struct node *stats)
             print_histogram(out, m, node_get(section, m->key));
             continue;
         }
+        if (m->kind == METRIC_CODES || m->kind == METRIC_HELD || m->kind == METRIC_HELD_TOTAL) {
+            print_map(out, m, m->kind == METRIC_HELD ? "gauge" : "counter", m->kind == METRIC_CODES ? "code" : "kind", node_get(section, m->key));
+            continue;
+        }
         print_head(out, m, m->kind == METRIC_COUNTER ? "counter" : "gauge");
         fprintf(out, "%s %" PRId64 "\n", m->name, node_number(section, m->key, 0) / (m->kind == METRIC_INSTANT ? 1000 : 1));
     }
-    print_refusals(out, node_get(stats, "refusals"));
 }

@@ -70,6 +70,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
     http_sweep(context);
     disk_watch(context);
     tls_watch(context);
+    room_give_back(context);
 }
 
 static void on_stop(evutil_socket_t signal_number, short what, void *context)
@@ -453,6 +454,7 @@ int server_run(const struct settings *settings, const char *config)
     s->config = config;
     s->wake_fd = -1;
     clock_open(s);
+    room_raise_descriptors(settings);
     pool_init(&s->table, sizeof(struct connection *));
     struct live_options live = {.url = settings->live, .node = settings->node, .wake = wake,
                                 .log = log_live, .context = s};

@@ -1,6 +1,6 @@
 /* server_http.c -- listeners and connections of HTTP: bytes to requests, one after the other, with bounds.
  *
- * A whole request must come within REQUEST_MS; when CONNECTIONS_MAX are held, a new one takes the place of
+ * A whole request must come within REQUEST_MS; when HTTP_CONNECTIONS_MAX are held, a new one takes the place of
  * the one that has kept silent for longest, and only when all are being answered are no more taken. The connections are ours and nobody holds a second reference to what carries them: one that
  * does delays the end of its events beyond the reuse of its descriptor, whose next user is then not heard. */
 #include <errno.h>
@@ -12,7 +12,6 @@
 
 #include "server_http.h"
 
-#define CONNECTIONS_MAX 2000
 #define REQUEST_MS 30000 /* from the last answer, or the accepting, to the end of the next head and body */
 #define LINGER_MS 2000   /* that a refused client may take to read why, while what it sends is thrown away */
 #define WRITE_S 60       /* without a byte taken */
@@ -48,7 +47,7 @@ static void drop(struct http_connection *c)
     evbuffer_free(c->body);
     free(c->head_bytes);
     free(c);
-    if (h->connection_count < CONNECTIONS_MAX - CONNECTIONS_MAX / 10)
+    if (h->connection_count < HTTP_CONNECTIONS_MAX - HTTP_CONNECTIONS_MAX / 10)
         rest(h, false);
 }
 
@@ -204,7 +203,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
     bufferevent_set_timeouts(c->bev, NULL, &write_timeout);
     bufferevent_enable(c->bev, EV_READ | EV_WRITE);
-    if (h->connection_count >= CONNECTIONS_MAX)
+    if (h->connection_count >= HTTP_CONNECTIONS_MAX)
         make_room(h, c);
 }
 
@@ -257,7 +256,7 @@ void http_sweep(struct server *s)
         if (c->is_broken || has_lingered || (is_reading && now - c->since > REQUEST_MS))
             drop(c);
     }
-    if (h->connection_count < CONNECTIONS_MAX - CONNECTIONS_MAX / 10)
+    if (h->connection_count < HTTP_CONNECTIONS_MAX - HTTP_CONNECTIONS_MAX / 10)
         rest(h, false);
     gateway_sweep(h, now);
 }

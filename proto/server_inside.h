@@ -67,11 +67,13 @@ struct server {
     bool has_ballast, was_ballast_tried, is_disk_low;
     struct log_limit refused_lines, share_lines, wrong_token_lines;
     uint32_t strangers; /* connections that have not said who they are */
+    int64_t trimmed_us; /* when memory was last given back; 0: not yet */
     bool is_stopping, wants_reload, has_reload_failed;
     int exit_code;
     int64_t stopping_since;
 };
 
+#define HTTP_CONNECTIONS_MAX 2000
 #define HTTP_STREAMS_MAX 1000 /* half of HTTP's connections: health and short calls keep the rest */
 
 int64_t server_now(void *server); /* the believed time: deadlines, purges, what is written down */
@@ -129,6 +131,10 @@ int push_open(struct server *server, struct failure *failure); /* between loadin
 void push_close(struct server *server);
 void push_turn_ended(struct server *server);
 struct push *push_of(struct server *server);
+
+/* server_room.c */
+void room_raise_descriptors(const struct settings *settings); /* before anything listens */
+void room_give_back(struct server *server); /* once a second */
 
 /* server_disk.c */
 void disk_watch(struct server *server); /* once a second */

@@ -282,7 +282,7 @@ static const char *why_not_accepted(const struct server *s, bool is_stranger, bo
 {
     if (s->is_stopping)
         return "draining";
-    uint32_t kept = is_vouched ? s->settings.connections_max / 8 + 4 : 0; /* for those who must get in to help */
+    uint32_t kept = is_vouched ? (uint32_t)budget_kept_of(s->settings.connections_max) : 0;
     if (s->connection_count >= s->settings.connections_max + kept)
         return "connections_max";
     return is_stranger && s->strangers >= (s->settings.connections_max + 1) / 2 ? "strangers" : NULL;

@@ -376,7 +376,8 @@ START_TEST(operators_read_metrics_and_health)
     r = get(&d, "/metrics", operator);
     ck_assert_int_eq(r.status, 200);
     static const char *const lines[] = {"\npaidan_orders_open 1\n", "\npaidan_match_seconds_count 1\n", "\npaidan_live_up 1\n",
-                                        "\npaidan_refused_total{code=\"unauthenticated\"} 1\n", "# TYPE paidan_commit_seconds histogram\n"};
+                                        "\npaidan_refused_total{code=\"unauthenticated\"} 1\n", "\npaidan_budget_held{kind=\"connections\"} 1\n",
+                                        "\npaidan_budget_max{kind=\"streams\"} 1000\n", "\npaidan_budget_refused_total{kind=\"jobs\"} 0\n", "# TYPE paidan_commit_seconds histogram\n"};
     for (size_t i = 0; i < ARRAY_LEN(lines); i++)
         ck_assert_msg(strstr(r.body, lines[i]) != NULL, "%s is not in %s", lines[i], r.body);
     long long before = 0, count = 0; /* each bucket holds all below it */
@@ -479,6 +480,40 @@ START_TEST(idle_connections_give_way_to_those_that_ask)
     }
     for (int i = 0; i < PLACES; i++)
         close(idle[i]);
+    daemon_end(&d);
+}
+END_TEST
+
+/* What a daemon that begins with few descriptors has of them. */
+static unsigned descriptors_of(const struct daemon *d)
+{
+    char line[200], path[60];
+    unsigned most = 0;
+    snprintf(path, sizeof path, "/proc/%d/limits", (int)d->pid);
+    FILE *file = fopen(path, "re");
+    while (most == 0 && fgets(line, sizeof line, file) != NULL)
+        sscanf(line, "Max open files %u", &most);
+    fclose(file);
+    return most;
+}
+
+/* There is a descriptor for every place, or a warning that says how many are missing. */
+START_TEST(descriptors_are_raised_to_what_the_places_need)
+{
+    struct rlimit limit;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    ck_assert_uint_gt(limit.rlim_max, 3000);
+    limit.rlim_cur = 300;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    const char *const options[] = {"--listen", "http:127.0.0.1:0", "--connections-max", "80", NULL};
+    struct daemon d = daemon_start(options);
+    ck_assert_uint_eq(descriptors_of(&d), 80 + 14 + 2000 + 64);
+    daemon_end(&d);
+    limit.rlim_max = 1000;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    d = daemon_start(options);
+    ck_assert_uint_eq(descriptors_of(&d), 1000);
+    daemon_says(&d, "event=descriptors_short needed=2158 allowed=1000");
     daemon_end(&d);
 }
 END_TEST
@@ -725,6 +760,7 @@ Suite *suite_http(void)
     tcase_add_test(t, openapi_describes_every_method);
     tcase_add_test(t, clients_that_leave_or_dawdle_cost_nothing);
     tcase_add_test(t, idle_connections_give_way_to_those_that_ask);
+    tcase_add_test(t, descriptors_are_raised_to_what_the_places_need);
     tcase_add_test(t, the_console_fetches_tiles_only_where_they_are_configured);
     tcase_add_test(t, http_stays_on_loopback);
     suite_add_tcase(s, t);

@@ -239,10 +239,13 @@ START_TEST(an_order_that_always_fails_is_parked_and_stops_no_other)
     wait_push(&d, "parked", 1);
     wait_push(&d, "parked_orders", 2);
     json_decref(wait_for(&p, "placed", 18));
+    write_file(p.mode, "ok"); /* it would take the next event, whose turn has not come */
     cancel(&d, 6);
     cancel(&d, 8);
     wait_told(&p, "平安-7", "placed cancelled ");
     wait_push(&d, "parked", 3);
+    wait_told(&p, "平安-5", "");
+    write_file(p.mode, "fail-order:平安-5 平安-6");
     ck_assert_int_eq(member_number(node_get(daemon_call(&d, "push.state", "{}"), "push"), "dead"), 0);
     daemon_kill(&d);
     daemon_again(&d, (const char *const[]){"--push-url", p.url, "--push-secret", p.secret, NULL});

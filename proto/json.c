@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "frame.h"
+#include "visible.h"
 
 #define JSON_DEPTH_MAX (FRAME_DEPTH_MAX - 2) /* a request is a list that holds a list of them */
 
@@ -161,11 +162,35 @@ static json_t *json_of(const struct node *n)
     }
 }
 
+/* Controls beyond ASCII and marks of direction stand only inside texts, where JSON has an escape for each: so
+ * no name of somebody's moves what a terminal shows, and every reader reads the same text. */
+static void print_visible(const char *text, FILE *out)
+{
+    while (*text != '\0') {
+        char escaped[32];
+        size_t plain = 0;
+        size_t bytes = 1;
+        while (text[plain] != '\0' && (unsigned char)text[plain] < 0x7f)
+            plain++;
+        fwrite(text, 1, plain, out);
+        text += plain;
+        if (*text == '\0')
+            return;
+        while (((unsigned char)text[bytes] & 0xc0) == 0x80)
+            bytes++;
+        fwrite(escaped, 1, text_visible(text, bytes, escaped, sizeof escaped), out);
+        text += bytes;
+    }
+}
+
 void json_print(FILE *out, const struct node *node, bool is_pretty)
 {
     json_t *value = json_of(node);
-    json_dumpf(value, out, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12) | (is_pretty ? JSON_INDENT(2) : 0));
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12) | (is_pretty ? JSON_INDENT(2) : 0));
+    must(text != NULL);
+    print_visible(text, out);
     fputc('\n', out);
+    free(text);
     json_decref(value);
 }
 

@@ -20,14 +20,14 @@ bool live_is_stopping(struct live *l)
 static void wait_work(struct live *l, int ms) /* with the mutex held */
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
     until.tv_nsec += (ms % 1000) * 1000000L;
     if (until.tv_nsec >= 1000000000L) {
         until.tv_sec++;
         until.tv_nsec -= 1000000000L;
     }
-    pthread_cond_timedwait(&l->work, &l->mutex, &until);
+    pthread_cond_clockwait(&l->work, &l->mutex, CLOCK_MONOTONIC, &until);
 }
 
 void live_pause(struct live *l, int ms)

@@ -214,17 +214,17 @@ static int export_head(struct store *s, struct failure *failure)
     struct signed_head head = {.mark = CHAIN_HEAD, .chain = writer_head(s->writer)->head};
     const struct chain *chain = &head.chain;
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    int64_t at = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-    if (s->heads_fd < 0 || chain->seq == s->signed_seq || at - s->signed_at < s->options.heads_every_ms)
+    int64_t since_us = (int64_t)(monotonic_us() - s->signed_us); /* whatever somebody does to the clock of the host */
+    if (s->heads_fd < 0 || chain->seq == s->signed_seq || (s->signed_us != 0 && since_us < s->options.heads_every_ms * 1000))
         return 0;
-    head.at = at;
+    clock_gettime(CLOCK_REALTIME, &now);
+    head.at = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     chain_line(&head, s->options.vault, line);
     ssize_t len = (ssize_t)strlen(line);
     bool is_good = write(s->heads_fd, line, (size_t)len) == len && fsync(s->heads_fd) == 0;
     int error = errno;
     s->signed_seq = chain->seq;
-    s->signed_at = at;
+    s->signed_us = monotonic_us();
     return is_good || error == ENOSPC ? 0 : failure_set(failure, EX_IOERR, "audit_heads: %s", strerror(error));
 }
 
@@ -279,11 +279,11 @@ static void wait_for_work(struct store *s)
         pthread_cond_wait(&s->work, &s->mutex);
         return;
     }
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += 500000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
-    if (pthread_cond_timedwait(&s->work, &s->mutex, &until) != ETIMEDOUT)
+    if (pthread_cond_clockwait(&s->work, &s->mutex, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
         return;
     pthread_mutex_unlock(&s->mutex);
     if (truncate_log(s, &failure) != 0)

@@ -31,7 +31,7 @@ struct store {
     int log_pages; /* this, what is before and the next three: writer thread only */
     bool must_truncate; /* the log holds personal data that were erased */
     uint64_t signed_seq;
-    int64_t signed_at;
+    uint64_t signed_us; /* of the clock that only goes forwards; 0: never */
 
     pthread_mutex_t mutex; /* guards all below */
     pthread_cond_t work, questions, done;

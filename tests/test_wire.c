@@ -273,12 +273,14 @@ START_TEST(whatever_was_packed_is_json)
     pack_key_real(&pack, "nan", (double)NAN);
     pack_key_real(&pack, "inf", (double)INFINITY);
     pack_key_text(&pack, "torn", "\xe6\xb4");
+    pack_key_text(&pack, "turned", "\u202e\xc2\x9b\x7f惠州");
     pack_close(&pack);
     char *text = json_text(&pack, &len);
     ck_assert_ptr_nonnull(strstr(text, name));
     ck_assert_ptr_nonnull(strstr(text, "\"nan\": null"));
     ck_assert_ptr_nonnull(strstr(text, "\"inf\": null"));
     ck_assert_ptr_nonnull(strstr(text, "\"torn\": \"??\""));
+    ck_assert_ptr_nonnull(strstr(text, "\"turned\": \"\\u202e\\u009b\\u007f惠州\"")); /* no terminal is moved by it */
     free(text);
     pack_fini(&pack);
 }

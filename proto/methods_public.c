@@ -122,6 +122,6 @@ static void got_public(struct call *call, const struct query *q, struct pack *ou
 }
 
 const struct method public_methods[] = {
-    {"stats.public", ROLE_PLATFORM | ROLE_SUPERVISOR | ROLE_AUDITOR, "Figures of a month by region and category that may be published: reckoned from the event log, without personal data, of a month that is over. A figure under five is not shown: it is in that of `other`, or of the region above, with what else is small there.", "{items: [{region, category, placed, accepted, done, unmet, cancelled, attendances, minutes}], next, placed, …}", METHOD_READER, 1, {P_MONTH, P_LEVEL, P_REGION}, run_public, NULL, got_public},
+    {"stats.public", ROLE_PLATFORM | ROLE_SUPERVISOR | ROLE_AUDITOR, "Figures of a month by region and category that may be published: reckoned from the event log, without personal data, of a month that is over. No figure under five is shown, and none can be reckoned as the difference of two (placed less done): a place where one could is shown, with all its figures, in `other` or in the region above, together with what else is small there.", "{items: [{region, category, placed, accepted, done, unmet, cancelled, attendances, minutes}], next, placed, …}", METHOD_READER, 1, {P_MONTH, P_LEVEL, P_REGION}, run_public, NULL, got_public},
 };
 const int public_method_count = (int)ARRAY_LEN(public_methods);

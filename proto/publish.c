@@ -7,12 +7,22 @@
 
 enum figure { FIGURE_PLACED, FIGURE_ACCEPTED, FIGURE_DONE, FIGURE_UNMET, FIGURE_CANCELLED, FIGURE_ATTENDANCES, FIGURE_COUNT };
 
-/* Cells of one figure that are shown together or not at all. */
+/* What a reader can form of the figures: each, and what is left of one without others: orders not done, open at the
+ * end of the month, not accepted, accepted and not done; people beyond one for each order done. */
+static const int8_t forms[][FIGURE_COUNT] = {
+    {1, 0, 0, 0, 0, 0}, {0, 1, 0, 0, 0, 0}, {0, 0, 1, 0, 0, 0}, {0, 0, 0, 1, 0, 0}, {0, 0, 0, 0, 1, 0}, {0, 0, 0, 0, 0, 1},
+    {1, 0, -1, 0, 0, 0}, {1, 0, 0, -1, 0, 0}, {1, 0, 0, 0, -1, 0}, {1, 0, -1, -1, 0, 0}, {1, 0, -1, 0, -1, 0},
+    {1, 0, 0, -1, -1, 0}, {1, 0, -1, -1, -1, 0}, {1, -1, 0, 0, 0, 0}, {0, 1, -1, 0, 0, 0}, {0, 0, -1, 0, 0, 1},
+};
+enum { FORM_COUNT = ARRAY_LEN(forms), FIGURES_ALL = (1 << FIGURE_COUNT) - 1 };
+
+/* Cells that are shown together or not at all. */
 struct part {
     uint64_t region;
     int category;
-    uint64_t value, cells; /* cells: how many of it are not 0 */
-    int64_t minutes;
+    struct month_row sum;
+    uint32_t cells[FORM_COUNT]; /* how many of each form are not 0 */
+    bool is_large[FORM_COUNT];  /* one of them is not small */
 };
 
 struct dividing {
@@ -47,6 +57,22 @@ static int by_place(const void *a, const void *b)
     return x->category < y->category ? -1 : x->category > y->category;
 }
 
+static void add_figures(struct month_row *to, struct month_row *from)
+{
+    for (int figure = 0; figure < FIGURE_COUNT; figure++)
+        *figure_of(to, (enum figure)figure) += *figure_of(from, (enum figure)figure);
+    to->minutes += from->minutes;
+}
+
+static void add_part(struct part *to, struct part *from)
+{
+    add_figures(&to->sum, &from->sum);
+    for (int form = 0; form < FORM_COUNT; form++) {
+        to->cells[form] += from->cells[form];
+        to->is_large[form] |= from->is_large[form];
+    }
+}
+
 /* Pieces of the same region and category become one. */
 static void fold(struct dividing *d)
 {
@@ -59,17 +85,41 @@ static void fold(struct dividing *d)
             d->open[left++] = d->open[i];
             continue;
         }
-        last->value += d->open[i].value;
-        last->cells += d->open[i].cells;
-        last->minutes += d->open[i].minutes;
+        add_part(last, &d->open[i]);
     }
     d->open_count = left;
 }
 
-/* Not small; and where several small ones make it, not so much that each must be as large as it can. */
-static bool may_be_shown(const struct part *p)
+/* How much a form is, of figures that are all shown or 0; 0 as well when one of them is neither. */
+static uint64_t size_of(struct part *p, int form, unsigned figures)
 {
-    return p->value >= PUBLISH_LEAST && (p->cells == 1 || p->value < p->cells * (PUBLISH_LEAST - 1));
+    int64_t value = 0;
+    for (int figure = 0; figure < FIGURE_COUNT; figure++) {
+        if (forms[form][figure] != 0 && (figures >> figure & 1) == 0)
+            return 0;
+        value += forms[form][figure] * (int64_t)*figure_of(&p->sum, (enum figure)figure);
+    }
+    return (uint64_t)(value < 0 ? -value : value);
+}
+
+/* Nothing that can be formed is small; and where several small ones make it, it is not so much that each must be
+ * as large as it can. */
+static bool may_be_shown(struct part *p, unsigned figures)
+{
+    for (int form = 0; form < FORM_COUNT; form++) {
+        uint64_t size = size_of(p, form, figures);
+        if (size != 0 && (size < PUBLISH_LEAST || (!p->is_large[form] && size >= (uint64_t)p->cells[form] * (PUBLISH_LEAST - 1))))
+            return false;
+    }
+    return (figures >> FIGURE_ATTENDANCES & 1) == 0 || p->sum.attendances != 0 || p->sum.minutes == 0;
+}
+
+static bool is_empty(struct part *p)
+{
+    for (int figure = 0; figure < FIGURE_COUNT; figure++)
+        if (*figure_of(&p->sum, (enum figure)figure) != 0)
+            return false;
+    return p->sum.minutes == 0;
 }
 
 static void settle(struct dividing *d)
@@ -77,9 +127,11 @@ static void settle(struct dividing *d)
     uint32_t left = 0;
     fold(d);
     for (uint32_t i = 0; i < d->open_count; i++) {
-        if (may_be_shown(&d->open[i]))
+        if (is_empty(&d->open[i]))
+            continue;
+        if (may_be_shown(&d->open[i], FIGURES_ALL))
             d->sets[d->set_count++] = d->open[i];
-        else if (d->open[i].value != 0 || d->open[i].minutes != 0)
+        else
             d->open[left++] = d->open[i];
     }
     d->open_count = left;
@@ -92,18 +144,45 @@ static void raise_to(struct dividing *d, int level)
     settle(d);
 }
 
-static void divide(struct dividing *d, const struct month_row *cells, uint32_t count, enum figure figure)
+/* Of what cannot be shown whole even in the city, the figures that can be shown together: one that would make
+ * something small is left out. Of people and of what was accepted nothing is said without what was done. */
+static void settle_rest(struct dividing *d)
 {
-    d->open_count = d->set_count = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct month_row row = cells[i];
-        uint64_t value = *figure_of(&row, figure);
-        int64_t minutes = figure == FIGURE_ATTENDANCES ? row.minutes : 0;
-        d->open[d->open_count++] = (struct part){.region = row.region, .category = row.category, .value = value, .minutes = minutes};
+    static const enum figure sequence[FIGURE_COUNT] = {FIGURE_PLACED, FIGURE_DONE, FIGURE_UNMET, FIGURE_CANCELLED, FIGURE_ACCEPTED, FIGURE_ATTENDANCES};
+    for (uint32_t i = 0; i < d->open_count; i++) {
+        struct part *p = &d->open[i];
+        unsigned figures = 0;
+        if (p->sum.attendances == 0)
+            p->sum.minutes = 0;
+        for (int figure = 0; figure < FIGURE_COUNT; figure++)
+            figures |= (unsigned)(*figure_of(&p->sum, (enum figure)figure) == 0) << figure;
+        for (int n = 0; n < FIGURE_COUNT; n++) {
+            enum figure figure = sequence[n];
+            bool needs_done = figure == FIGURE_ACCEPTED || figure == FIGURE_ATTENDANCES;
+            if ((!needs_done || (figures >> FIGURE_DONE & 1) != 0) && may_be_shown(p, figures | 1U << figure))
+                figures |= 1U << figure;
+        }
+        for (int figure = 0; figure < FIGURE_COUNT; figure++)
+            if ((figures >> figure & 1) == 0)
+                *figure_of(&p->sum, (enum figure)figure) = 0;
+        if (p->sum.attendances == 0)
+            p->sum.minutes = 0;
+        if (!is_empty(p))
+            d->sets[d->set_count++] = *p;
     }
+}
+
+static void divide(struct dividing *d, const struct month_row *cells, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        d->open[d->open_count++] = (struct part){.region = cells[i].region, .category = cells[i].category, .sum = cells[i]};
     fold(d); /* one place may have come in several rows */
     for (uint32_t i = 0; i < d->open_count; i++)
-        d->open[i].cells = d->open[i].value != 0;
+        for (int form = 0; form < FORM_COUNT; form++) {
+            uint64_t size = size_of(&d->open[i], form, FIGURES_ALL);
+            d->open[i].cells[form] = size != 0;
+            d->open[i].is_large[form] = size >= PUBLISH_LEAST;
+        }
     settle(d);
     raise_to(d, LEVEL_TOWN);
     raise_to(d, LEVEL_COUNTY);
@@ -111,6 +190,7 @@ static void divide(struct dividing *d, const struct month_row *cells, uint32_t c
         d->open[i].category = CATEGORY_OTHER;
     settle(d);
     raise_to(d, LEVEL_CITY);
+    settle_rest(d);
 }
 
 static bool is_in(const struct engine *e, uint64_t region, uint64_t within)
@@ -140,9 +220,7 @@ static uint32_t join(struct month_row *rows, uint32_t count)
             rows[left++] = rows[i];
             continue;
         }
-        for (int figure = 0; figure < FIGURE_COUNT; figure++)
-            *figure_of(&rows[left - 1], (enum figure)figure) += *figure_of(&rows[i], (enum figure)figure);
-        rows[left - 1].minutes += rows[i].minutes;
+        add_figures(&rows[left - 1], &rows[i]);
     }
     return left;
 }
@@ -151,18 +229,16 @@ struct month_row *publish_figures(const struct engine *engine, const struct mont
                           uint64_t within, uint32_t *shown)
 {
     struct dividing d = {.engine = engine, .open = must_alloc(count + 1, sizeof *d.open), .sets = must_alloc(count + 1, sizeof *d.sets)};
-    struct month_row *rows = must_alloc((size_t)count * FIGURE_COUNT + 1, sizeof *rows);
+    struct month_row *rows = must_alloc(count + 1, sizeof *rows);
     uint32_t made = 0;
-    for (int figure = 0; figure < FIGURE_COUNT; figure++) {
-        divide(&d, cells, count, (enum figure)figure);
-        for (uint32_t i = 0; i < d.set_count; i++)
-            if (is_in(engine, d.sets[i].region, within)) {
-                struct month_row *row = &rows[made++];
-                *row = (struct month_row){.region = region_at(engine, d.sets[i].region, level), .category = d.sets[i].category};
-                *figure_of(row, (enum figure)figure) = d.sets[i].value;
-                row->minutes = d.sets[i].minutes;
-            }
-    }
+    divide(&d, cells, count);
+    for (uint32_t i = 0; i < d.set_count; i++)
+        if (is_in(engine, d.sets[i].region, within)) {
+            struct month_row *row = &rows[made++];
+            *row = d.sets[i].sum;
+            row->region = region_at(engine, d.sets[i].region, level);
+            row->category = d.sets[i].category;
+        }
     *shown = join(rows, made);
     free(d.open);
     free(d.sets);

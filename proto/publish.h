@@ -1,11 +1,12 @@
 /* publish.h -- which figures may be published, so that nothing small can be reckoned from them.
  *
- * Small is fewer than PUBLISH_LEAST. What is small at a village goes together with what else is small in its
- * town, then in its county, then with the other categories of the county, then of the city; what is small even
- * there is left out. So the cells are divided, once and whoever asks, into sets that are not small, and every
- * figure that is ever shown is a sum of whole sets: at a town those that lie in it, in a county those that lie
- * in that. No difference of shown figures cuts a set, so none shows what a set is made of. Each figure is
- * divided for itself; minutes follow the attendances that they belong to. */
+ * Small is fewer than PUBLISH_LEAST. A cell is settled when none of its figures is small, nor any difference of
+ * figures that are about the same orders (placed less done is what was cancelled, is unmet or is open). Otherwise
+ * it goes, with all its figures, together with what else is not settled in its town, then in its county, then with
+ * the other categories of the county, then of the city; of what is small even there, single figures are left out.
+ * So the cells are divided, once, for all figures and whoever asks, into sets, and every figure that is ever shown
+ * is a sum of whole sets: at a town those that lie in it, in a county those that lie in that. No difference of
+ * shown figures cuts a set, so none shows what a set is made of; minutes follow the attendances of their set. */
 #ifndef PAIDAN_PUBLISH_H
 #define PAIDAN_PUBLISH_H
 

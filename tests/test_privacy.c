@@ -419,7 +419,7 @@ START_TEST(what_is_not_seen_is_written_out)
 END_TEST
 
 /* A random city of 2 counties, 5 towns and 12 villages, with 3 categories: mostly small cells. */
-enum { VILLAGES = 12, CATEGORIES = 3, CELLS = VILLAGES * CATEGORIES, ROWS_MAX = 400 };
+enum { VILLAGES = 12, CATEGORIES = 3, CELLS = VILLAGES * CATEGORIES, KINDS = 6, UNKNOWNS = KINDS * CELLS, ROWS_MAX = 600 };
 
 static struct engine *a_city(void)
 {
@@ -446,32 +446,34 @@ static struct engine *a_city(void)
 
 /* What somebody knows who has every answer of every level and region: sums of cells, as rows of a matrix. */
 struct attacker {
-    double sums[ROWS_MAX][CELLS + 1];
+    double sums[ROWS_MAX][UNKNOWNS + 1];
     int count;
+    int columns; /* unknowns; what they sum up to comes after */
+    bool rest[CELLS]; /* of no set below the city's */
 };
 
 /* Brings the rows to reduced form. */
 static void eliminate(struct attacker *a)
 {
     int row = 0;
-    for (int column = 0; column < CELLS && row < a->count; column++) {
+    for (int column = 0; column < a->columns && row < a->count; column++) {
         int best = row;
         for (int i = row; i < a->count; i++)
             if (fabs(a->sums[i][column]) > fabs(a->sums[best][column]))
                 best = i;
         if (fabs(a->sums[best][column]) < 1e-7)
             continue;
-        for (int j = 0; j <= CELLS; j++) {
+        for (int j = 0; j <= a->columns; j++) {
             double swap = a->sums[row][j];
             a->sums[row][j] = a->sums[best][j];
             a->sums[best][j] = swap;
         }
         double lead = a->sums[row][column];
-        for (int j = 0; j <= CELLS; j++)
+        for (int j = 0; j <= a->columns; j++)
             a->sums[row][j] /= lead;
         for (int i = 0; i < a->count; i++) {
             double times = i != row ? a->sums[i][column] : 0;
-            for (int j = 0; times != 0 && j <= CELLS; j++)
+            for (int j = 0; times != 0 && j <= a->columns; j++)
                 a->sums[i][j] -= times * a->sums[row][j];
         }
         row++;
@@ -487,14 +489,14 @@ static int solved(struct attacker *a, const uint64_t values[CELLS])
     for (int i = 0; i < a->count; i++) {
         int cell = -1;
         int others = 0;
-        for (int j = 0; j < CELLS; j++) {
+        for (int j = 0; j < a->columns; j++) {
             if (fabs(a->sums[i][j]) < 1e-7)
                 continue;
             others += cell >= 0;
             cell = cell >= 0 ? cell : j;
         }
         if (cell >= 0 && others == 0 && values[cell] != 0 && values[cell] < PUBLISH_LEAST)
-            found += fabs(a->sums[i][CELLS] - (double)values[cell]) < 1e-6;
+            found += fabs(a->sums[i][a->columns] - (double)values[cell]) < 1e-6;
     }
     return found;
 }
@@ -533,6 +535,7 @@ static void learn(struct attacker *a, const struct engine *e, const struct month
 {
     static const uint64_t regions[] = {0, 11, 12, 111, 112, 113, 121, 122, 1111, 1112, 1113, 1121, 1122, 1131, 1132, 1211, 1212, 1213, 1221, 1222};
     a->count = 0;
+    a->columns = CELLS;
     for (size_t w = 0; w < ARRAY_LEN(regions); w++) {
         for (int level = LEVEL_VILLAGE; level <= LEVEL_CITY; level++) {
             uint32_t count = 0;
@@ -580,6 +583,205 @@ START_TEST(nothing_small_is_the_difference_of_what_is_published)
     }
     ck_assert_int_gt(shown, 1000); /* it does not just hide */
     ck_assert_int_gt(solved_before, 100);
+    engine_free(e);
+}
+END_TEST
+
+/* Which cells a set is made of: those of its place that no set below has. `held` are the cells that are. */
+static void claim(const struct engine *e, const struct month_row *set, const struct month_row *cells, bool held[CELLS], bool of[CELLS])
+{
+    uint32_t outer = engine_region_find(e, set->region);
+    for (int j = 0; j < CELLS; j++) {
+        of[j] = !held[j] && (set->category == CATEGORY_OTHER || set->category == cells[j].category) &&
+                engine_region_within(e, engine_region_find(e, cells[j].region), outer);
+        held[j] |= of[j];
+    }
+}
+
+static uint64_t kind_of(const struct month_row *row, int kind)
+{
+    const uint64_t kinds[KINDS] = {row->placed, row->accepted, row->done, row->unmet, row->cancelled, row->attendances};
+    return kinds[kind];
+}
+
+static double *new_row(struct attacker *a)
+{
+    ck_assert_int_lt(a->count, ROWS_MAX);
+    double *row = a->sums[a->count++];
+    memset(row, 0, sizeof a->sums[0]);
+    return row;
+}
+
+/* What the sets of one division say of some kinds. That a figure is not shown says that it is 0 in each cell,
+ * where `is_joint`: but for the city's rest, whose figures may be left out. */
+static void learn_sets(struct attacker *a, const struct engine *e, const struct month_row *cells, const struct month_row *asked, unsigned kinds, bool is_joint)
+{
+    uint32_t count = 0;
+    bool held[CELLS] = {false};
+    struct month_row *sets = publish_figures(e, asked, CELLS, LEVEL_VILLAGE, 0, &count);
+    for (int level = LEVEL_VILLAGE; level <= LEVEL_CITY; level++)
+        for (int other = 0; other < 2; other++)
+            for (uint32_t s = 0; s < count; s++) {
+                bool of[CELLS];
+                if (engine_region_slot(e, engine_region_find(e, sets[s].region))->level != level || (sets[s].category == CATEGORY_OTHER) != other)
+                    continue;
+                claim(e, &sets[s], cells, held, of);
+                if (level == LEVEL_CITY)
+                    memcpy(a->rest, of, sizeof of);
+                for (int kind = 0; kind < KINDS; kind++) {
+                    if ((kinds >> kind & 1) == 0)
+                        continue;
+                    uint64_t said = kind_of(&sets[s], kind);
+                    double *row = said != 0 ? new_row(a) : NULL;
+                    for (int j = 0; j < CELLS; j++) {
+                        if (said == 0 && of[j] && is_joint && level != LEVEL_CITY)
+                            new_row(a)[kind * CELLS + j] = 1;
+                        if (said != 0)
+                            row[kind * CELLS + j] = of[j];
+                    }
+                    if (said != 0)
+                        row[UNKNOWNS] = (double)said;
+                }
+            }
+    free(sets);
+}
+
+/* Each kind divided for itself, as this project had it; or all together. All orders have ended in the month, if
+ * `is_closed`, and the attacker knows it. */
+static void learn_kinds(struct attacker *a, const struct engine *e, const struct month_row *cells, bool is_joint, bool is_closed)
+{
+    a->count = 0;
+    a->columns = UNKNOWNS;
+    memset(a->rest, 0, sizeof a->rest);
+    if (is_joint)
+        learn_sets(a, e, cells, cells, (1U << KINDS) - 1, true);
+    for (int kind = 0; kind < KINDS && !is_joint; kind++) {
+        struct month_row alone[CELLS];
+        for (int j = 0; j < CELLS; j++) {
+            uint64_t value = kind_of(&cells[j], kind);
+            alone[j] = (struct month_row){.region = cells[j].region, .category = cells[j].category,
+                                          .placed = kind == 0 ? value : 0, .accepted = kind == 1 ? value : 0, .done = kind == 2 ? value : 0,
+                                          .unmet = kind == 3 ? value : 0, .cancelled = kind == 4 ? value : 0, .attendances = kind == 5 ? value : 0};
+        }
+        learn_sets(a, e, cells, alone, 1U << kind, false);
+    }
+    for (int j = 0; j < CELLS && is_closed; j++) {
+        static const int times[KINDS] = {1, 0, -1, -1, -1, 0};
+        double *row = new_row(a);
+        for (int kind = 0; kind < KINDS; kind++)
+            row[kind * CELLS + j] = times[kind];
+    }
+    eliminate(a);
+}
+
+/* Whether the sums determine a sum of unknowns. */
+static bool is_determined(const struct attacker *a, double sought[UNKNOWNS])
+{
+    for (int i = 0; i < a->count; i++) {
+        int lead = 0;
+        while (fabs(a->sums[i][lead]) < 1e-7)
+            lead++;
+        double times = lead < UNKNOWNS ? sought[lead] : 0;
+        for (int j = lead; times != 0 && j < UNKNOWNS; j++)
+            sought[j] -= times * a->sums[i][j];
+    }
+    for (int j = 0; j < UNKNOWNS; j++)
+        if (fabs(sought[j]) > 1e-6)
+            return false;
+    return true;
+}
+
+/* How many small counts the attacker comes to: of every region, by category and of all, and of the city's rest,
+ * each kind and what is left of one without others. */
+static int solved_kinds(const struct attacker *a, const struct engine *e, const struct month_row *cells)
+{
+    static const int counts[][KINDS] = {
+        {1}, {0, 1}, {0, 0, 1}, {0, 0, 0, 1}, {0, 0, 0, 0, 1}, {0, 0, 0, 0, 0, 1}, {1, -1}, {1, 0, -1}, {1, 0, 0, -1}, {1, 0, 0, 0, -1},
+        {1, 0, -1, -1}, {1, 0, -1, 0, -1}, {1, 0, 0, -1, -1}, {1, 0, -1, -1, -1}, {0, 1, -1}, {0, 0, -1, 0, 0, 1}};
+    int found = 0;
+    for (uint32_t slot = 0; slot <= engine_region_count(e); slot++)
+        for (int category = -1; category < CATEGORIES; category++)
+            for (size_t c = 0; c < ARRAY_LEN(counts); c++) {
+                double sought[UNKNOWNS] = {0};
+                int64_t value = 0;
+                for (int j = 0; j < CELLS; j++) {
+                    bool is_in = slot < engine_region_count(e) ? engine_region_within(e, engine_region_find(e, cells[j].region), slot) : a->rest[j];
+                    bool is_of = is_in && (category < 0 || cells[j].category == category);
+                    for (int kind = 0; kind < KINDS && is_of; kind++) {
+                        sought[kind * CELLS + j] = counts[c][kind];
+                        value += counts[c][kind] * (int64_t)kind_of(&cells[j], kind);
+                    }
+                }
+                found += value > 0 && value < PUBLISH_LEAST && is_determined(a, sought);
+            }
+    return found;
+}
+
+/* The orders of a random cell, counted: what is accepted, done and so on is part of what was placed. */
+static struct month_row random_cell(struct random *random, uint64_t region, int category, uint64_t most, uint64_t done, bool is_closed)
+{
+    struct month_row row = {.region = region, .category = category};
+    row.placed = draw(random, 3) == 0 ? 0 : draw(random, most);
+    for (uint64_t i = 0; i < row.placed; i++) {
+        uint64_t way = draw(random, is_closed ? 12 : 13);
+        bool is_done = way < done; /* so many of twelve */
+        row.done += is_done;
+        row.unmet += !is_done && way < 12 && way % 2 == 0;
+        row.cancelled += !is_done && way < 12 && way % 2 == 1;
+        row.accepted += is_done || draw(random, 2) == 0;
+        row.attendances += is_done ? 1 + (draw(random, 4) == 0 ? 1U : 0U) : 0;
+    }
+    row.minutes = (int64_t)row.attendances * 60;
+    return row;
+}
+
+/* Nor is it the difference of figures of several kinds. */
+START_TEST(nothing_small_is_the_difference_of_what_is_published_of_several_kinds)
+{
+    static struct attacker attacker;
+    static const uint64_t villages[VILLAGES] = {1111, 1112, 1113, 1121, 1122, 1131, 1132, 1211, 1212, 1213, 1221, 1222};
+    struct engine *e = a_city();
+    struct random random = {.state = 21};
+    int solved_before = 0;
+    uint64_t placed = 0;
+    uint64_t shown = 0;
+    for (int city = 0; city < 400; city++) {
+        struct month_row cells[CELLS];
+        bool is_closed = city % 2 == 0;
+        uint64_t most = 4 + draw(&random, city % 3 == 0 ? 200 : 12);
+        uint64_t done = draw(&random, 13);
+        for (int i = 0; i < CELLS; i++) {
+            cells[i] = random_cell(&random, villages[i / CATEGORIES], i % CATEGORIES, most, done, is_closed);
+            placed += cells[i].placed;
+        }
+        learn_kinds(&attacker, e, cells, true, is_closed);
+        ck_assert_msg(solved_kinds(&attacker, e, cells) == 0, "city %d", city);
+        learn_kinds(&attacker, e, cells, false, is_closed);
+        solved_before += solved_kinds(&attacker, e, cells);
+        uint32_t count = 0;
+        struct month_row *rows = publish_figures(e, cells, CELLS, LEVEL_COUNTY, 0, &count);
+        for (uint32_t i = 0; i < count; i++)
+            shown += rows[i].placed;
+        free(rows);
+    }
+    ck_assert_int_gt(solved_before, 100);
+    ck_assert_uint_gt(shown, placed * 9 / 10); /* it does not just hide */
+    engine_free(e);
+}
+END_TEST
+
+/* Seven placed and five done would say that two were cancelled. */
+START_TEST(few_cancelled_are_not_placed_less_done)
+{
+    struct engine *e = a_city();
+    struct month_row cell = {.region = 1111, .placed = 7, .accepted = 5, .done = 5, .cancelled = 2};
+    uint32_t count = 0;
+    struct month_row *rows = publish_figures(e, &cell, 1, LEVEL_VILLAGE, 0, &count);
+    ck_assert_uint_eq(count, 1); /* what is left is the city's */
+    ck_assert_uint_eq(rows[0].region, 1);
+    ck_assert_uint_eq(rows[0].placed, 7);
+    ck_assert_uint_eq(rows[0].accepted + rows[0].done + rows[0].cancelled, 0);
+    free(rows);
     engine_free(e);
 }
 END_TEST
@@ -675,6 +877,8 @@ Suite *suite_privacy(void)
     tcase_add_test(tc, ended_orders_are_forgotten_by_those_of_their_region);
     tcase_add_test(tc, erasing_one_of_a_series_and_all_of_it);
     tcase_add_test(tc, nothing_small_is_the_difference_of_what_is_published);
+    tcase_add_test(tc, nothing_small_is_the_difference_of_what_is_published_of_several_kinds);
+    tcase_add_test(tc, few_cancelled_are_not_placed_less_done);
     tcase_add_test(tc, a_month_that_is_over_is_published_from_the_log);
     tcase_add_test(tc, what_is_not_seen_is_written_out);
     tcase_add_test(tc, looks_are_seen_in_their_region);

@@ -83,7 +83,7 @@ static json_t *components(void)
         "code", "type", "string", "enum", codes, "message", "type", "string", "field", "type", "string", "retry", "type", "boolean");
 }
 
-char *openapi_text(void)
+static char *build(void)
 {
     json_t *paths = json_object();
     char path[80];
@@ -105,5 +105,15 @@ char *openapi_text(void)
                                  "version", PAIDAN_VERSION, "security", "token", "paths", paths, "components", components());
     char *text = json_dumps(document, JSON_COMPACT);
     json_decref(document);
+    return text;
+}
+
+const char *openapi_text(size_t *len)
+{
+    static char *text;
+    if (text == NULL)
+        text = build();
+    must(text != NULL);
+    *len = strlen(text);
     return text;
 }

@@ -2,7 +2,9 @@
 #ifndef PAIDAN_OPENAPI_H
 #define PAIDAN_OPENAPI_H
 
-/* The document as JSON; the caller frees it. */
-char *openapi_text(void);
+#include <stddef.h>
+
+/* The document as JSON: built when it is first asked for, and kept. */
+const char *openapi_text(size_t *len);
 
 #endif

@@ -355,10 +355,10 @@ static void get_ready(struct http_connection *c)
 
 static void get_openapi(struct http_connection *c)
 {
-    char *text = openapi_text();
+    size_t len = 0;
+    const char *text = openapi_text(&len);
     http_reply_begin(c, 200);
-    http_reply_body(c, "application/json; charset=utf-8", text, strlen(text));
-    free(text);
+    http_reply_kept(c, "application/json; charset=utf-8", text, len);
 }
 
 /* The one other place that pictures may come from: that of the tiles, without its path. */
@@ -401,7 +401,7 @@ static void get_file(struct http_connection *c, const char *path)
     http_reply_header(c, "Cache-Control", "no-cache");
     http_reply_header(c, "Content-Security-Policy", policy);
     http_reply_header(c, "Referrer-Policy", "no-referrer");
-    http_reply_body(c, file->type, file->bytes, file->len);
+    http_reply_kept(c, file->type, file->bytes, file->len);
 }
 
 static void get(struct http_connection *c, const char *path)
@@ -431,6 +431,8 @@ static bool is_allowed(struct http_connection *c)
     const struct http_head *head = &c->head;
     if (head->verb == HTTP_OTHER)
         http_refuse(c, 405, REFUSAL_BAD_REQUEST, "method", "it is GET, HEAD, POST or OPTIONS");
+    else if (head->verb != HTTP_POST && head->verb != HTTP_OPTIONS && strncmp(head->path, "/rpc/", 5) == 0)
+        http_refuse(c, 405, REFUSAL_BAD_REQUEST, "method", "/rpc/METHOD takes POST, with the parameters as a JSON object in the body");
     else if (head->verb == HTTP_POST && !is_rpc(head))
         http_refuse(c, 0, REFUSAL_UNKNOWN_METHOD, "path", "POST goes to /rpc/METHOD");
     else if (is_rpc(head) && strcmp(head->path + 5, "event.subscribe") == 0)
@@ -471,6 +473,13 @@ static bool reserve_body(struct http_connection *c, struct holder *holder)
     return false;
 }
 
+/* What the connection will be owed is the caller's; a page's answer is of whoever asked before it. */
+static void owe(struct http_connection *c, const struct session *session)
+{
+    if (strcmp(c->holder.caller->principal, session->who.principal) != 0)
+        budget_join(&c->holder, c->holder.budget, session->who.principal, false);
+}
+
 /* Who calls is asked before a body is read: nobody's large one is taken. */
 void gateway_head(struct http_connection *c)
 {
@@ -487,7 +496,10 @@ void gateway_head(struct http_connection *c)
         log_seldom(&c->http->wrong_token_lines, "wrong_token", "request=%s", c->request_id);
         c->closes = c->lingers = true;
         http_refuse(c, 0, REFUSAL_UNAUTHENTICATED, "token", "it is unknown, expired or revoked");
-    } else if (call->session->who.roles != 0 && reserve_body(c, &call->session->holder)) {
+        return;
+    }
+    owe(c, call->session);
+    if (call->session->who.roles != 0 && reserve_body(c, &call->session->holder)) {
         c->body_max = HTTP_BODY_BYTES_MAX;
     }
 }
@@ -500,7 +512,7 @@ void gateway_request(struct http_connection *c)
         post_rpc(c, head->path + 5);
     } else if (head->verb == HTTP_OPTIONS) {
         http_reply_begin(c, 204);
-        http_reply_header(c, "Allow", "GET, HEAD, POST, OPTIONS");
+        http_reply_header(c, "Allow", http_allowed(head));
         http_reply_body(c, NULL, "", 0);
     } else if (c->call == NULL) {
         get(c, head->path);

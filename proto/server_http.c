@@ -1,7 +1,9 @@
 /* server_http.c -- listeners and connections of HTTP: bytes to requests, one after the other, with bounds.
  *
  * A whole request must come within REQUEST_MS; when HTTP_CONNECTIONS_MAX are held, a new one takes the place of
- * the one that has kept silent for longest, and only when all are being answered are no more taken. The connections are ours and nobody holds a second reference to what carries them: one that
+ * the one that has kept silent, or let its answer wait, for longest; only when all are being answered are no
+ * more taken. A connection is owed one answer at most: its next request is read when the last answer is
+ * written, so that each pass of the loop does one request of each and nobody's unread answers pile up. The connections are ours and nobody holds a second reference to what carries them: one that
  * does delays the end of its events beyond the reuse of its descriptor, whose next user is then not heard. */
 #include <errno.h>
 #include <stdlib.h>
@@ -31,6 +33,35 @@ static void rest(struct http *h, bool rests)
     }
 }
 
+/* What is shared is nobody's memory; it comes last in an answer, so what goes first was counted. */
+static void on_output_changed(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *context)
+{
+    struct http_connection *c = context;
+    uint64_t held = c->holder.held[BUDGET_OUTPUT];
+    (void)buffer;
+    holder_give(&c->holder, BUDGET_OUTPUT, info->n_deleted < held ? info->n_deleted : held);
+    if (!c->is_sharing)
+        holder_take(&c->holder, BUDGET_OUTPUT, info->n_added);
+}
+
+static bool is_owed(const struct http_connection *c)
+{
+    return evbuffer_get_length(bufferevent_get_output(c->bev)) != 0;
+}
+
+/* Reads on while there is room for what waits its turn. Not by a watermark: at one libevent calls again and
+ * again while nothing is taken. */
+static void look_at_input(struct http_connection *c)
+{
+    bool waits = c->state == HTTP_ANSWERS || is_owed(c);
+    bool is_reading = (bufferevent_get_enabled(c->bev) & EV_READ) != 0;
+    bool shall_read = !c->has_ended && !(waits && evbuffer_get_length(bufferevent_get_input(c->bev)) > INPUT_MAX);
+    if (is_reading && !shall_read)
+        bufferevent_disable(c->bev, EV_READ);
+    else if (!is_reading && shall_read)
+        bufferevent_enable(c->bev, EV_READ);
+}
+
 static void drop(struct http_connection *c)
 {
     struct http *h = c->http;
@@ -43,6 +74,8 @@ static void drop(struct http_connection *c)
     if (c->next != NULL)
         c->next->prev = c->prev;
     h->connection_count--;
+    evbuffer_remove_cb(bufferevent_get_output(c->bev), on_output_changed, c);
+    budget_part(&c->holder);
     bufferevent_free(c->bev);
     evbuffer_free(c->body);
     free(c->head_bytes);
@@ -60,9 +93,9 @@ void http_answered(struct http_connection *c)
     c->since = server_uptime(c->http->server);
     evbuffer_drain(c->body, evbuffer_get_length(c->body));
     c->state = c->closes ? HTTP_ENDS : HTTP_READS_HEAD;
-    bufferevent_enable(c->bev, EV_READ);
-    if (evbuffer_get_length(bufferevent_get_input(c->bev)) != 0) /* the next request may be there already */
-        bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
+    if (c->state == HTTP_ENDS)
+        evbuffer_drain(bufferevent_get_input(c->bev), evbuffer_get_length(bufferevent_get_input(c->bev)));
+    look_at_input(c);
 }
 
 /* The head of a request, when it has come whole. */
@@ -123,52 +156,53 @@ static void on_read(struct bufferevent *bev, void *context)
     c->closes |= is_stream; /* a stream is the last that is asked; read on all the same, to see when the client goes */
     if (c->state == HTTP_ENDS || is_stream)
         evbuffer_drain(input, evbuffer_get_length(input));
-    if (c->state == HTTP_READS_HEAD)
+    if (c->state == HTTP_READS_HEAD && !is_owed(c))
         read_head(c);
     if (c->state == HTTP_READS_BODY)
         read_body(c);
-    /* Not by a watermark: at one libevent calls again and again while nothing is taken. */
-    if (c->state == HTTP_ANSWERS && evbuffer_get_length(input) > INPUT_MAX)
-        bufferevent_disable(bev, EV_READ);
+    look_at_input(c);
 }
 
 /* All that was owed is written. */
 static void on_written(struct bufferevent *bev, void *context)
 {
     struct http_connection *c = context;
-    if (c->state != HTTP_ENDS)
-        return;
-    if (!c->lingers) {
+    if (c->state == HTTP_ENDS && !c->lingers) {
         drop(c);
-        return;
+    } else if (c->state == HTTP_ENDS) {
+        c->since = server_uptime(c->http->server);
+        shutdown(bufferevent_getfd(bev), SHUT_WR);
+    } else if (c->state != HTTP_ANSWERS) { /* the next request may be there already */
+        on_read(bev, c);
+        if (c->has_ended && c->state != HTTP_ANSWERS && !is_owed(c))
+            drop(c);
     }
-    c->since = server_uptime(c->http->server);
-    shutdown(bufferevent_getfd(bev), SHUT_WR);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *context)
 {
     struct http_connection *c = context;
     (void)bev;
-    bool has_ended = (what & BEV_EVENT_EOF) != 0;
-    bool is_owed = evbuffer_get_length(bufferevent_get_output(c->bev)) != 0;
-    if (has_ended && ((c->state == HTTP_ENDS && is_owed) || (c->state == HTTP_ANSWERS && !gateway_is_stream(c->call)))) {
-        c->closes = true; /* it may have closed its sending side only */
+    bool waits = !gateway_is_stream(c->call) && (c->state == HTTP_ANSWERS || is_owed(c));
+    if ((what & BEV_EVENT_EOF) != 0 && waits) {
+        c->has_ended = true; /* it may have closed its sending side only */
         c->lingers = false;
     } else if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) != 0) {
         drop(c);
     }
 }
 
-/* The connection that nothing is owed to and that has been without a whole request for longest; NULL: there is none. */
+/* The connection that is not being answered and has been without a whole request for longest, one that nothing
+ * is owed to before one that does not take its answer; NULL: there is none. */
 static struct http_connection *most_idle(const struct http *h, const struct http_connection *besides)
 {
-    struct http_connection *found = NULL;
-    for (struct http_connection *c = h->connections; c != NULL; c = c->next)
-        if (c != besides && c->state != HTTP_ANSWERS && evbuffer_get_length(bufferevent_get_output(c->bev)) == 0 &&
-            (found == NULL || c->since < found->since))
-            found = c;
-    return found;
+    struct http_connection *found[2] = {NULL, NULL};
+    for (struct http_connection *c = h->connections; c != NULL; c = c->next) {
+        struct http_connection **best = &found[is_owed(c)];
+        if (c != besides && c->state != HTTP_ANSWERS && (*best == NULL || c->since < (*best)->since))
+            *best = c;
+    }
+    return found[0] != NULL ? found[0] : found[1];
 }
 
 /* Who asks for something goes before who holds a place and asks for nothing: health is always answered. */
@@ -200,6 +234,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     h->connections = c;
     h->connection_count++;
     net_set_up_tcp(fd);
+    budget_join(&c->holder, turn_budget(h->server->turn), "http", false);
+    evbuffer_add_cb(bufferevent_get_output(c->bev), on_output_changed, c);
     bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
     bufferevent_set_timeouts(c->bev, NULL, &write_timeout);
     bufferevent_enable(c->bev, EV_READ | EV_WRITE);
@@ -252,7 +288,7 @@ void http_sweep(struct server *s)
     for (struct http_connection *c = h->connections, *next = NULL; c != NULL; c = next) {
         next = c->next;
         bool is_reading = c->state == HTTP_READS_HEAD || c->state == HTTP_READS_BODY;
-        bool has_lingered = c->state == HTTP_ENDS && evbuffer_get_length(bufferevent_get_output(c->bev)) == 0 && now - c->since > LINGER_MS;
+        bool has_lingered = c->state == HTTP_ENDS && !is_owed(c) && now - c->since > LINGER_MS;
         if (c->is_broken || has_lingered || (is_reading && now - c->since > REQUEST_MS))
             drop(c);
     }
@@ -269,7 +305,7 @@ uint32_t http_connection_count(const struct server *s)
 bool http_owes(const struct server *s)
 {
     for (const struct http_connection *c = s->http != NULL ? s->http->connections : NULL; c != NULL; c = c->next)
-        if ((c->state == HTTP_ANSWERS && !gateway_is_stream(c->call)) || evbuffer_get_length(bufferevent_get_output(c->bev)) != 0)
+        if ((c->state == HTTP_ANSWERS && !gateway_is_stream(c->call)) || is_owed(c))
             return true;
     return false;
 }

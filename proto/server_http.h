@@ -40,6 +40,9 @@ struct http_connection {
     char request_id[32]; /* by which the log names the request; "": none */
     bool closes;    /* after the answer under way */
     bool lingers;   /* it may still be sending what we do not want: closed at once it would lose its answer */
+    bool has_ended; /* the client sends no more, and may still read */
+    bool is_sharing; /* what is added to the output is not its own copy */
+    struct holder holder; /* what it is owed, of whoever asked last */
     bool is_broken; /* no memory for what it is owed */
     struct http_connection *next, *prev;
 };
@@ -65,9 +68,12 @@ enum http_body http_body_take(struct http_connection *c);
 void http_reply_begin(struct http_connection *c, int status);
 void http_reply_header(struct http_connection *c, const char *name, const char *value);
 void http_reply_body(struct http_connection *c, const char *type, const char *text, size_t len);
+/* The same with a text that outlives the connection: it is not copied. */
+void http_reply_kept(struct http_connection *c, const char *type, const char *text, size_t len);
 void http_reply_stream(struct http_connection *c);
 void http_reply_part(struct http_connection *c, const char *text, size_t len);
 void http_reply_end(struct http_connection *c);
+const char *http_allowed(const struct http_head *head); /* the methods that its path knows */
 void http_reply_error(struct http_connection *c, int status, const struct node *error);
 /* Refuses what never becomes a request of the turn. Status 0: that of the code. */
 void http_refuse(struct http_connection *c, int status, enum refusal_code code, const char *field, const char *detail);

@@ -56,7 +56,7 @@ void http_reply_begin(struct http_connection *c, int status)
         http_reply_header(c, "Connection", "keep-alive");
 }
 
-void http_reply_body(struct http_connection *c, const char *type, const char *text, size_t len)
+static void put_body_head(struct http_connection *c, const char *type, size_t len)
 {
     char number[24];
     if (type != NULL)
@@ -65,8 +65,23 @@ void http_reply_body(struct http_connection *c, const char *type, const char *te
     if (type != NULL) /* a 204 has no length */
         http_reply_header(c, "Content-Length", number);
     put(c, "\r\n", 2);
+}
+
+void http_reply_body(struct http_connection *c, const char *type, const char *text, size_t len)
+{
+    put_body_head(c, type, len);
     if (c->head.verb != HTTP_HEAD)
         put(c, text, len);
+    http_answered(c);
+}
+
+void http_reply_kept(struct http_connection *c, const char *type, const char *text, size_t len)
+{
+    put_body_head(c, type, len);
+    c->is_sharing = true;
+    if (c->head.verb != HTTP_HEAD && evbuffer_add_reference(bufferevent_get_output(c->bev), text, len, NULL, NULL) != 0)
+        c->is_broken = true;
+    c->is_sharing = false;
     http_answered(c);
 }
 
@@ -119,6 +134,11 @@ static int status_of(const struct node *error)
     return 400;
 }
 
+const char *http_allowed(const struct http_head *head)
+{
+    return head->path != NULL && strncmp(head->path, "/rpc/", 5) == 0 ? "POST, OPTIONS" : "GET, HEAD, POST, OPTIONS";
+}
+
 void http_reply_error(struct http_connection *c, int status, const struct node *error)
 {
     char *text = NULL;
@@ -134,7 +154,7 @@ void http_reply_error(struct http_connection *c, int status, const struct node *
     if (status == 401)
         http_reply_header(c, "WWW-Authenticate", "Bearer");
     if (status == 405)
-        http_reply_header(c, "Allow", "GET, HEAD, POST, OPTIONS");
+        http_reply_header(c, "Allow", http_allowed(&c->head));
     if (status == 429 || status == 503)
         http_reply_header(c, "Retry-After", "1");
     http_reply_header(c, "Cache-Control", "no-store");

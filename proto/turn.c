@@ -248,7 +248,8 @@ bool turn_request(struct turn *t, struct session *session, const uint8_t *frame,
         uint32_t msgid = 0;
         if (n != NULL && n->kind == NODE_LIST && n->count >= 2 && n->u.items[1].kind == NODE_INT)
             msgid = (uint32_t)n->u.items[1].u.number;
-        error_set(&error, n == NULL ? REFUSAL_BAD_FRAME : REFUSAL_BAD_REQUEST, NULL, "%s", "");
+        error_set(&error, n == NULL ? REFUSAL_BAD_FRAME : REFUSAL_BAD_REQUEST, NULL, "%s",
+                  n == NULL ? "" : "a request is [0, msgid, method, [params]] with at most one map of parameters");
         answer_error(t, session->connection, msgid, &error);
         return false;
     }

@@ -188,9 +188,36 @@ def wrong_tokens(d):
     return [], more + (counted != count) + (not 0 < named <= 2 + time.time() - began), 0, 16
 
 
+def pages(d, path="/openapi.json", token=None):
+    """thousands of requests in each connection, and no answer is read"""
+    held = []
+    head = f"{'POST' if token else 'GET'} {path} HTTP/1.1\r\nHost: a\r\n"
+    head += f"Authorization: Bearer {token}\r\nContent-Length: 0\r\n" if token else ""
+    for _ in range(1500 // PART):
+        s = http(d.http)
+        s.setblocking(False)
+        try:
+            s.send((head + "\r\n").encode() * 3000)
+        except OSError:
+            pass
+        held.append(s)
+    began = time.time()
+    d.cli("call", "server.info", "{}")
+    return held, int(time.time() - began), 10, 96  # taken: seconds that root waited
+
+
+def small_pages(d):
+    return pages(d, "/healthz")
+
+
+def own_answers(d):
+    return (*pages(d, "/rpc/server.methods", d.token)[:3], 160)
+
+
 def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    attacks = (connections, frames, bodies, own_bodies, streams, idle, subscriptions, cells, wrong_tokens)
+    attacks = (connections, frames, bodies, own_bodies, streams, idle, subscriptions, cells, wrong_tokens, pages, small_pages,
+               own_answers)
     chosen = [a for a in attacks if len(sys.argv) < 4 or a.__name__ in sys.argv[3:]]
     if not chosen:
         sys.exit("callers.py BUILD PART [" + "|".join(a.__name__ for a in attacks) + "]...")

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon.h"
@@ -156,7 +157,7 @@ START_TEST(an_order_goes_its_whole_way)
     snprintf(body, sizeof body, "{\"order\":%lld,\"stars\":5}", (long long)order);
     number(&d, "order.rate", platform, body, "order");
     r = get(&d, "/rpc/order.get", platform);
-    refused(r, 404, "not_found", "path"); /* reading by GET is not there: caches would keep it */
+    refused(r, 405, "bad_request", "method"); /* reading by GET is not there: caches would keep it */
     snprintf(body, sizeof body, "{\"order\":%lld}", (long long)order);
     r = ask(&d, "order.get", platform, body);
     ck_assert_str_eq(json_string_value(json_object_get(r.json, "state")), "closed");
@@ -398,7 +399,8 @@ END_TEST
 
 START_TEST(openapi_describes_every_method)
 {
-    char *text = openapi_text();
+    size_t len = 0;
+    const char *text = openapi_text(&len);
     json_t *document = json_loads(text, 0, NULL);
     const json_t *paths = json_object_get(document, "paths");
     char path[80];
@@ -420,7 +422,6 @@ START_TEST(openapi_describes_every_method)
         }
     }
     json_decref(document);
-    free(text);
 }
 END_TEST
 
@@ -730,6 +731,90 @@ START_TEST(a_wrong_token_ends_the_connection)
 }
 END_TEST
 
+/* A number of /proc/PID/status, in KiB. */
+static long memory_of(const struct daemon *d)
+{
+    char line[200], path[60];
+    long kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)d->pid);
+    FILE *file = fopen(path, "re");
+    while (kib == 0 && fgets(line, sizeof line, file) != NULL)
+        sscanf(line, "VmRSS: %ld", &kib);
+    fclose(file);
+    return kib;
+}
+
+/* As many requests for a page as a socket takes, and no answer is read. */
+static int pipeline_unread(const struct daemon *d, const char *path)
+{
+    char request[200];
+    int fd = connect_http(d);
+    size_t len = (size_t)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
+    for (int i = 0; i < 3000; i++)
+        if (send(fd, request, len, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)len)
+            break;
+    return fd;
+}
+
+/* Whoever asks for more than they read gets no more of the loop or of memory than one answer. */
+START_TEST(pages_asked_for_and_not_read_cost_nothing)
+{
+    static const char *const paths[] = {"/openapi.json", "/leaflet.js", "/healthz", "/nowhere"};
+    enum { CONNECTIONS = 200 };
+    int fds[CONNECTIONS];
+    struct daemon d = start("");
+    struct reply r = get(&d, "/openapi.json", NULL);
+    done(&r);
+    long before = memory_of(&d);
+    for (int i = 0; i < CONNECTIONS; i++)
+        fds[i] = pipeline_unread(&d, paths[i % 4]);
+    for (int i = 0; i < 20; i++) {
+        time_t began = time(NULL);
+        r = get(&d, "/healthz", NULL);
+        ck_assert_int_eq(r.status, 200);
+        done(&r);
+        ck_assert_ptr_nonnull(daemon_call(&d, "server.info", "{}"));
+        ck_assert_int_le(time(NULL) - began, 10);
+        usleep(50000);
+    }
+    ck_assert_int_le(memory_of(&d) - before, 64 << 10);
+    for (int i = 0; i < CONNECTIONS; i++)
+        close(fds[i]);
+    daemon_end(&d);
+}
+END_TEST
+
+/* Requests in one piece are answered in turn, also when the client says at once that it sends no more. */
+START_TEST(a_pipeline_is_answered_whole_after_its_client_has_ended)
+{
+    struct daemon d = start("all");
+    int fd = connect_http(&d);
+    for (int i = 0; i < 5; i++)
+        send_all(fd, "GET /leaflet.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+                     "POST /rpc/server.info HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n");
+    ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+    char *said = read_until(fd, NULL);
+    int count = 0;
+    for (const char *at = said; (at = strstr(at, "HTTP/1.1 200 OK\r\n")) != NULL; at++)
+        count++;
+    ck_assert_int_eq(count, 10);
+    free(said);
+    close(fd);
+    daemon_end(&d);
+}
+END_TEST
+
+START_TEST(refusals_speak_of_http)
+{
+    struct daemon d = start("");
+    struct reply r = get(&d, "/rpc/server.info", NULL);
+    ck_assert_ptr_nonnull(strstr(r.all, "Allow: POST, OPTIONS\r\n"));
+    ck_assert_ptr_null(strstr(r.all, "msgid"));
+    refused(r, 405, "bad_request", "method");
+    daemon_end(&d);
+}
+END_TEST
+
 START_TEST(every_request_of_a_burst_is_answered)
 {
     struct daemon d = start("");
@@ -753,6 +838,9 @@ Suite *suite_http(void)
     tcase_add_test(t, what_means_one_thing_is_answered);
     tcase_add_test(t, no_foreign_page_uses_what_strangers_may);
     tcase_add_test(t, a_wrong_token_ends_the_connection);
+    tcase_add_test(t, pages_asked_for_and_not_read_cost_nothing);
+    tcase_add_test(t, a_pipeline_is_answered_whole_after_its_client_has_ended);
+    tcase_add_test(t, refusals_speak_of_http);
     tcase_add_test(t, every_request_of_a_burst_is_answered);
     tcase_add_test(t, events_are_told_and_go_on_where_they_broke_off);
     tcase_add_test(t, the_log_names_requests_by_their_number);

@@ -186,6 +186,17 @@ void audit_conclude(const struct state_head *state, const struct chain *chain, c
         check_heads(heads, &state->base, chain, audit);
 }
 
+/* What is wrong with the data is what an audit is for; anything else is its own failure. */
+static int conclude(const struct failure *found, struct audit *audit, struct failure *failure)
+{
+    if (found->exit_code != EX_DATAERR) {
+        *failure = *found;
+        return -1;
+    }
+    find(audit, "%.199s", found->text);
+    return 0;
+}
+
 /* With the master key every row is looked at, as a start does. */
 static int look_at_rows(sqlite3 *db, const struct vault *vault, struct audit *audit, struct failure *failure)
 {
@@ -194,14 +205,9 @@ static int look_at_rows(sqlite3 *db, const struct vault *vault, struct audit *au
     struct state_rows rows;
     struct failure found = {0};
     guard_init(&guard, vault);
-    if (sqlite_head(db, &guard, &head, &found) != 0 || sqlite_verify(db, vault, &guard, &head, &rows, &found) != 0) {
-        if (found.exit_code == EX_DATAERR)
-            find(audit, "%.199s", found.text);
-        else
-            *failure = found;
-    }
+    bool is_whole = sqlite_head(db, &guard, &head, &found) == 0 && sqlite_verify(db, vault, &guard, &head, &rows, &found) == 0;
     guard_fini(&guard);
-    return failure->exit_code == 0 ? 0 : -1;
+    return is_whole ? 0 : conclude(&found, audit, failure);
 }
 
 static int go_through(sqlite3 *db, const char *heads_path, const uint8_t *key, const char *master_key, struct audit *audit,
@@ -211,6 +217,9 @@ static int go_through(sqlite3 *db, const char *heads_path, const uint8_t *key, c
     struct state_head state;
     struct vault vault = {.profile = VAULT_INTERNATIONAL};
     uint8_t own[32];
+    struct failure found = {0};
+    if (sqlite_check_objects(db, &found) != 0)
+        return conclude(&found, audit, failure);
     if (sqlite_head(db, NULL, &state, failure) != 0)
         return -1;
     if (master_key != NULL && vault_open(&vault, state.profile, master_key, false, failure) != 0)

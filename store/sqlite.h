@@ -19,6 +19,10 @@ int sqlite_number(sqlite3 *db, const char *sql, int64_t *number, struct failure 
 /* Makes or migrates the schema, in one transaction a version; then checks that the vault's key is the
  * one that personal data were sealed with. */
 int sqlite_migrate(sqlite3 *db, const struct vault *vault, struct failure *failure);
+/* An empty database's tables, indexes and triggers. `is_altered`: in the words of one that came from version 3. */
+int sqlite_create(sqlite3 *db, bool is_altered, struct failure *failure);
+/* A trigger that somebody added would change rows behind our back, one that was dropped would leave them. */
+int sqlite_check_objects(sqlite3 *db, struct failure *failure);
 int sqlite_check_key(sqlite3 *db, const struct vault *vault, struct failure *failure);
 
 /* What the row of counters says: the head of the audit chain and the one before the oldest event that is

@@ -135,18 +135,6 @@ static const char *const others_sql[] = {
     orders_series_sql,
 };
 
-static int create(sqlite3 *db, struct failure *failure)
-{
-    const char *const first[] = {orders_sql, offers_sql, orgs_sql, tallies_sql, events_sql};
-    for (size_t i = 0; i < ARRAY_LEN(first); i++)
-        if (sqlite_run(db, first[i], failure) != 0)
-            return -1;
-    for (size_t i = 0; i < ARRAY_LEN(others_sql); i++)
-        if (sqlite_run(db, others_sql[i], failure) != 0)
-            return -1;
-    return 0;
-}
-
 /* What version 4 added, as it stands in the statements that create the tables. */
 #define ORDER_4 "series INTEGER NOT NULL, "
 
@@ -161,6 +149,30 @@ static int create_without(sqlite3 *db, const char *sql, const char *const *colum
             memmove(cut, cut + strlen(columns[i]), strlen(cut + strlen(columns[i])) + 1);
     }
     return sqlite_run(db, older, failure);
+}
+
+static const char *const events_to_4[] = {
+    "ALTER TABLE events ADD COLUMN subject INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE events ADD COLUMN minutes INTEGER NOT NULL DEFAULT 0",
+};
+
+static int run_all(sqlite3 *db, const char *const *sql, size_t count, struct failure *failure)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sqlite_run(db, sql[i], failure) != 0)
+            return -1;
+    return 0;
+}
+
+int sqlite_create(sqlite3 *db, bool is_altered, struct failure *failure)
+{
+    static const char *const first[] = {orders_sql, offers_sql, orgs_sql, tallies_sql};
+    static const char *const later[] = {EVENT_4_AFTER};
+    if (run_all(db, first, ARRAY_LEN(first), failure) != 0 ||
+        create_without(db, events_sql, later, is_altered ? 1 : 0, failure) != 0 ||
+        run_all(db, events_to_4, is_altered ? ARRAY_LEN(events_to_4) : 0, failure) != 0)
+        return -1;
+    return run_all(db, others_sql, ARRAY_LEN(others_sql), failure);
 }
 
 static const char *const added_3[] = {ROW_CHECK, ORDER_4, EVENT_4_AFTER};
@@ -182,9 +194,8 @@ static int migrate_1_to_2(sqlite3 *db, struct failure *failure)
         "coalesce(lag(seq) OVER (PARTITION BY order_id ORDER BY seq), 0) END, at, kind, order_id, "
         "offer, org, region, county, people, state, level, actor, reason FROM events_1";
     const int cuts = (int)ARRAY_LEN(added_3);
-    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
-        if (sqlite_run(db, steps[i], failure) != 0)
-            return -1;
+    if (run_all(db, steps, ARRAY_LEN(steps), failure) != 0)
+        return -1;
     if (create_without(db, events_sql, added_3, cuts, failure) != 0 || sqlite_run(db, move_events, failure) != 0 ||
         create_without(db, orders_sql, added_3, cuts, failure) != 0 ||
         create_without(db, offers_sql, added_3, cuts, failure) != 0)
@@ -400,8 +411,6 @@ static int migrate_3_to_4(sqlite3 *db, struct failure *failure)
             sqlite_run(db, "DROP TABLE older", failure) != 0)
             return -1;
     static const char *const last[] = {
-        "ALTER TABLE events ADD COLUMN subject INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE events ADD COLUMN minutes INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE counters RENAME TO older",
         counters_sql,
         "INSERT INTO counters SELECT one, next_order, next_offer, next_org, next_event, next_ref, head, base_seq, "
@@ -413,7 +422,7 @@ static int migrate_3_to_4(sqlite3 *db, struct failure *failure)
     for (size_t i = 0; i < ARRAY_LEN(last); i++)
         if (create_without(db, last[i], added_5, (int)ARRAY_LEN(added_5), failure) != 0)
             return -1;
-    return 0;
+    return run_all(db, events_to_4, ARRAY_LEN(events_to_4), failure);
 }
 
 #define KEY_WORD "paidan"
@@ -508,9 +517,8 @@ static int migrate_4_to_5(sqlite3 *db, const struct vault *vault, struct failure
         "DROP TABLE older",
         orders_series_sql,
     };
-    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
-        if (sqlite_run(db, steps[i], failure) != 0)
-            return -1;
+    if (run_all(db, steps, ARRAY_LEN(steps), failure) != 0)
+        return -1;
     return hide_homes(db, vault, failure) == 0 ? sqlite_seal(db, vault, failure) : -1;
 }
 
@@ -518,7 +526,7 @@ static int migrate_one(sqlite3 *db, int64_t version, const struct vault *vault, 
 {
     switch (version) {
     case 0:
-        return create(db, failure) == 0 ? sqlite_seal(db, vault, failure) : -1;
+        return sqlite_create(db, false, failure) == 0 ? sqlite_seal(db, vault, failure) : -1;
     case 1:
         return migrate_1_to_2(db, failure);
     case 2:
@@ -539,6 +547,8 @@ int sqlite_migrate(sqlite3 *db, const struct vault *vault, struct failure *failu
         return failure_set(failure, EX_CONFIG,
                     "the database has schema version %lld, this paidand knows %d: install the newer one",
                     (long long)version, SCHEMA_VERSION);
+    if (version == SCHEMA_VERSION && sqlite_check_objects(db, failure) != 0)
+        return -1;
     while (version < SCHEMA_VERSION) {
         char sql[64];
         int64_t next = version == 0 ? SCHEMA_VERSION : version + 1;
@@ -546,6 +556,8 @@ int sqlite_migrate(sqlite3 *db, const struct vault *vault, struct failure *failu
         if (sqlite_run(db, "BEGIN IMMEDIATE", failure) != 0)
             return -1;
         int rc = migrate_one(db, version, vault, failure);
+        if (rc == 0 && next == SCHEMA_VERSION)
+            rc = sqlite_check_objects(db, failure);
         if (rc == 0)
             rc = sqlite_run(db, sql, failure);
         if (rc == 0)

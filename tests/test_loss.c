@@ -179,7 +179,8 @@ START_TEST(deleted_data_stop_the_daemon)
 }
 END_TEST
 
-static void edit(const struct daemon *d, const char *sql)
+/* Returns how many rows it changed. */
+static int run_edit(const struct daemon *d, const char *sql)
 {
     char path[120];
     char *error = NULL;
@@ -188,8 +189,14 @@ static void edit(const struct daemon *d, const char *sql)
     ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
     int rc = sqlite3_exec(db, sql, NULL, NULL, &error);
     ck_assert_msg(rc == SQLITE_OK, "%s: %s", sql, error);
-    ck_assert_msg(sqlite3_total_changes(db) > 0, "%s: changed nothing", sql);
+    int changes = sqlite3_total_changes(db);
     sqlite3_close(db);
+    return changes;
+}
+
+static void edit(const struct daemon *d, const char *sql)
+{
+    ck_assert_msg(run_edit(d, sql) > 0, "%s: changed nothing", sql);
 }
 
 /* By somebody who has the file, an editor for it, and not the key. */
@@ -259,6 +266,46 @@ START_TEST(an_edited_row_is_noticed)
         edit(&d, edits[i]);
         ck_assert_msg(start_fails(&d, said, sizeof said) == EX_DATAERR, "%s: %s", edits[i], said);
         ck_assert_msg(verify(&d, "data/master.key", said) != 0, "%s: %s", edits[i], said);
+        shell("cp", kept, database);
+    }
+    ck_assert_msg(verify(&d, "data/master.key", said) == 0, "%s", said);
+    daemon_again(&d, NULL);
+    daemon_end(&d);
+}
+END_TEST
+
+static const struct {
+    const char *sql, *object;
+} schema_edits[] = {
+    {"CREATE TRIGGER more AFTER INSERT ON orders BEGIN DELETE FROM contact WHERE order_id = new.id - 1; END", "trigger more"},
+    {"DROP TRIGGER contact_gone", "trigger contact_gone"},
+    {"DROP INDEX records_held", "index records_held"},
+    {"CREATE INDEX more ON orders(state)", "index more"},
+    {"CREATE TABLE more(x)", "table more"},
+    {"CREATE VIEW more AS SELECT * FROM orders", "view more"},
+    {"PRAGMA writable_schema = 1; UPDATE sqlite_schema SET sql = replace(sql, 'DEFAULT 0', 'DEFAULT 1') WHERE name = 'contact'",
+     "table contact"},
+    {"PRAGMA writable_schema = 1; UPDATE sqlite_schema SET sql = replace(sql, 'IN (1, 2)', 'IN (1)') WHERE name = 'records_held'",
+     "index records_held"},
+};
+
+START_TEST(a_changed_schema_is_noticed)
+{
+    struct daemon d = daemon_start(NULL);
+    char said[SAID];
+    char kept[120];
+    char database[120];
+    live(&d);
+    ck_assert_int_eq(daemon_stop(&d), 0);
+    path_of(&d, "paidan.db", database);
+    snprintf(kept, sizeof kept, "%s/kept.db", d.directory);
+    shell("cp", database, kept);
+    for (size_t i = 0; i < ARRAY_LEN(schema_edits); i++) {
+        run_edit(&d, schema_edits[i].sql);
+        ck_assert_msg(start_fails(&d, said, sizeof said) == EX_DATAERR, "%s: %s", schema_edits[i].sql, said);
+        ck_assert_msg(strstr(said, schema_edits[i].object) != NULL, "%s: %s", schema_edits[i].sql, said);
+        ck_assert_msg(verify(&d, "", said) != 0, "%s: %s", schema_edits[i].sql, said); /* nor is a key needed to see it */
+        ck_assert_msg(strstr(said, schema_edits[i].object) != NULL, "%s: %s", schema_edits[i].sql, said);
         shell("cp", kept, database);
     }
     ck_assert_msg(verify(&d, "data/master.key", said) == 0, "%s", said);
@@ -416,6 +463,7 @@ Suite *suite_loss(void)
     tcase_add_test(t, a_copy_of_the_database_alone_is_not_the_database);
     tcase_add_loop_test(t, deleted_data_stop_the_daemon, 0, 3);
     tcase_add_test(t, an_edited_row_is_noticed);
+    tcase_add_test(t, a_changed_schema_is_noticed);
     tcase_add_loop_test(t, a_log_that_was_made_up_does_not_pass, 0, 3);
     tcase_add_test(t, heads_that_were_made_up_do_not_pass);
     tcase_add_test(t, an_old_row_put_back_is_noticed);

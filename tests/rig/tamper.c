@@ -1,5 +1,5 @@
 /* tamper.c -- somebody who has the disk and not the key: rows edited, deleted, doubled and renumbered in every
- * table; a log of writes that was synced and is damaged all the same; a head with a signature of their own. */
+ * table; triggers, indexes and tables that come, go or change; a log of writes that was synced and is damaged all the same; a head with a signature of their own. */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +26,20 @@ static sqlite3 *open_database(struct disk *disk)
     must(sqlite3_open_v2("paidan.db", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, "rig") == SQLITE_OK);
     return db;
 }
+
+/* What is not rows: each is noticed on any disk. */
+static const char *const schema_edits[] = {
+    "CREATE TRIGGER more AFTER INSERT ON orders BEGIN DELETE FROM contact WHERE order_id = new.id - 1; END",
+    "CREATE TRIGGER more BEFORE DELETE ON refs BEGIN SELECT RAISE(IGNORE); END",
+    "CREATE VIEW more AS SELECT * FROM orders",
+    "CREATE TABLE more(x)",
+    "CREATE UNIQUE INDEX more ON orders(id, state)",
+    "DROP TRIGGER contact_gone",
+    "DROP INDEX records_held",
+    "DROP INDEX records_volunteer",
+    "PRAGMA writable_schema = 1; UPDATE sqlite_schema SET sql = replace(sql, 'DEFAULT 0', 'DEFAULT 1') WHERE name = 'contact'",
+    "PRAGMA writable_schema = 1; UPDATE sqlite_schema SET sql = replace(sql, 'IN (1, 2)', 'IN (1)') WHERE name = 'records_held'",
+};
 
 struct column {
     char name[64], type[16];
@@ -105,9 +119,25 @@ static bool tamper(const struct disk *disk, const char *table, enum edit edit, u
     return !is_bad;
 }
 
+static bool tamper_schema(const struct disk *disk, const char *sql, int64_t now, char why[300])
+{
+    struct disk *copy = disk_crash(disk, DAMAGE_KEEP_ALL, 0);
+    copy->now = now;
+    sqlite3 *db = open_database(copy);
+    must(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK);
+    sqlite3_close(db);
+    bool is_bad = is_silent(copy, now);
+    if (is_bad)
+        snprintf(why, 300, "nobody noticed: %.270s", sql);
+    disk_free(copy);
+    return !is_bad;
+}
+
 bool tamper_one(const struct disk *disk, int64_t now, uint64_t *random, char why[300])
 {
     bool was_done = false;
+    if (disk_draw(random, 8) == 0)
+        return tamper_schema(disk, schema_edits[disk_draw(random, ARRAY_LEN(schema_edits))], now, why);
     for (int i = 0; i < 10 && !was_done; i++) {
         const char *table = tables[disk_draw(random, ARRAY_LEN(tables))];
         enum edit edit = (enum edit)disk_draw(random, EDITS);
@@ -128,6 +158,12 @@ void tamper_all(const struct disk *disk, int64_t now, struct rot_result *result)
                 result->found += was_done && is_good;
                 result->silent += !is_good;
             }
+    for (size_t i = 0; i < ARRAY_LEN(schema_edits); i++) {
+        bool is_good = tamper_schema(disk, schema_edits[i], now, result->why);
+        result->edits++;
+        result->found += is_good;
+        result->silent += !is_good;
+    }
 }
 
 bool tamper_log(const struct service *before, uint64_t *random, char why[300])

@@ -48,7 +48,7 @@ bool roles_parse(const char *text, size_t len, unsigned *roles)
 
 struct identity identity_trusted(const char *principal)
 {
-    struct identity who = {.roles = ROLE_EVERY, .scope = SCOPE_EVERYWHERE};
+    struct identity who = {.roles = ROLE_EVERY, .scope = SCOPE_EVERYWHERE, .is_vouched = true};
     snprintf(who.principal, sizeof who.principal, "%s", principal);
     return who;
 }

@@ -32,6 +32,7 @@ struct identity {
     uint64_t region;    /* of SCOPE_REGION */
     uint64_t org;       /* of ROLE_ORG; 0: none, and the role opens nothing */
     int64_t expires_at; /* 0: never */
+    bool is_vouched;    /* the system says who it is, and it runs the service: root, the daemon's own user, the intake */
     bool has_secret;    /* it came with a token; `secret` is the digest of what it showed */
     uint8_t secret[32];
 };

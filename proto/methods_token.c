@@ -30,14 +30,14 @@ static bool check_scope(struct call *call, const struct token_row *row)
         return error_set(&call->error, REFUSAL_MISSING_FIELD, "org", "the role org is of one organisation");
     bool is_everywhere = arg_number(&call->args, P_EVERYWHERE, 0) != 0;
     bool holds_somewhere = (row->roles & ~(unsigned)(ROLE_ORG | ROLE_OPERATOR)) != 0;
-    if (holds_somewhere && (row->roles & ROLE_OPERATOR) == 0 && row->region == 0 && !is_everywhere)
+    if ((row->roles & ROLE_OPERATOR) != 0 && row->region != 0)
+        return error_set(&call->error, REFUSAL_BAD_VALUE, "region", "an operator has the whole service");
+    if (holds_somewhere && row->region == 0 && !is_everywhere)
         return error_set(&call->error, REFUSAL_MISSING_FIELD, "region", "name the region that it holds for, or say everywhere");
     if (is_everywhere && row->region != 0)
         return error_set(&call->error, REFUSAL_BAD_VALUE, "everywhere", "it holds for a region, or everywhere");
     if (row->org != 0 && (row->roles & ROLE_ORG) == 0)
         return error_set(&call->error, REFUSAL_BAD_VALUE, "org", "only the role org is of an organisation");
-    if ((row->roles & ROLE_OPERATOR) != 0 && row->region != 0)
-        return error_set(&call->error, REFUSAL_BAD_VALUE, "region", "an operator has the whole service");
     if (row->region != 0 && engine_region_find(call->engine, row->region) == SLOT_NONE)
         return error_set(&call->error, REFUSAL_NOT_FOUND, "region", "%s", "");
     if (row->org != 0 && engine_org(call->engine, row->org) == NULL)

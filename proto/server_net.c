@@ -273,7 +273,7 @@ static struct identity identify(const struct server *s, int fd, const struct lis
     if (l->is_unix && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0) {
         snprintf(who.principal, sizeof who.principal, "uid:%u", (unsigned)peer.uid);
         if (peer.uid == 0 || peer.uid == geteuid())
-            who.roles = ROLE_EVERY, who.scope = SCOPE_EVERYWHERE;
+            who = identity_trusted(who.principal);
     }
     return who;
 }
@@ -307,7 +307,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     struct listener *l = context;
     struct server *s = l->server;
     struct identity who = identify(s, fd, l);
-    const char *why_not = why_not_accepted(s, who.roles == 0, l->is_unix && who.roles == ROLE_EVERY);
+    const char *why_not = why_not_accepted(s, who.roles == 0, who.is_vouched);
     (void)listener;
     (void)address;
     (void)address_len;

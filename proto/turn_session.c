@@ -72,13 +72,6 @@ struct budget *turn_budget(struct turn *t)
     return &t->budget;
 }
 
-/* Whether the system itself says who it is, and it may do everything. */
-static bool is_vouched(const struct identity *who)
-{
-    return !who->has_secret && who->roles == ROLE_EVERY &&
-           (strncmp(who->principal, "uid:", 4) == 0 || strcmp(who->principal, "intake") == 0);
-}
-
 struct engine *turn_engine(struct turn *t)
 {
     return t->engine;
@@ -112,7 +105,7 @@ struct session *turn_connect(struct turn *t, uint64_t connection, const struct i
     s->connection = connection;
     s->who = *who;
     snprintf(s->actor, sizeof s->actor, "%s", who->principal);
-    budget_join(&s->holder, &t->budget, who->principal, is_vouched(who));
+    budget_join(&s->holder, &t->budget, who->principal, who->is_vouched);
     s->next = t->sessions;
     if (s->next != NULL)
         s->next->prev = s;

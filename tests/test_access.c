@@ -93,6 +93,38 @@ START_TEST(without_a_token_there_is_nothing)
 }
 END_TEST
 
+static bool is_let_in(const char *address, uid_t uid)
+{
+    char why[200];
+    const struct node *error = NULL;
+    ck_assert_int_eq(seteuid(uid), 0);
+    struct client *c = client_open(address, why);
+    ck_assert_int_eq(seteuid(0), 0);
+    ck_assert_msg(c != NULL, "%s", why);
+    struct pack *p = client_begin(c, "server.info");
+    pack_map(p);
+    pack_close(p);
+    bool is_in = client_call(c, &error) != NULL;
+    client_close(c);
+    return is_in;
+}
+
+/* Another user may do everything when the settings say so; the places that are kept are not for it. */
+START_TEST(who_may_do_everything_is_not_vouched_for)
+{
+    if (geteuid() != 0)
+        return; /* only root can be somebody else */
+    struct daemon d = daemon_start((const char *const[]){"--open-roles", "all", "--socket-mode", "666", "--connections-max", "2", NULL});
+    ck_assert_int_eq(chmod(d.directory, 0711), 0);
+    ck_assert(is_let_in(d.address, 65534));
+    struct client *c = enter(d.tcp, NULL);
+    ck_assert(!is_let_in(d.address, 65534));
+    ck_assert(is_let_in(d.address, 0));
+    client_close(c);
+    daemon_end(&d);
+}
+END_TEST
+
 START_TEST(a_token_opens_what_it_is_for_and_no_more)
 {
     struct daemon d = daemon_start(closed);
@@ -103,6 +135,10 @@ START_TEST(a_token_opens_what_it_is_for_and_no_more)
     ck_assert_str_eq(daemon_refused(&d, "token.add", "{\"token_id\":\"x\",\"roles\":\"org\"}"), "missing_field");
     ck_assert_str_eq(daemon_refused(&d, "token.add", "{\"token_id\":\"x\",\"roles\":\"king\"}"), "bad_value");
     ck_assert_str_eq(daemon_refused(&d, "token.add", "{\"token_id\":\"x\",\"roles\":\"dispatcher\"}"), "missing_field");
+    ck_assert_str_eq(daemon_refused(&d, "token.add", "{\"token_id\":\"x\",\"roles\":\"platform\"}"), "missing_field");
+    ck_assert_str_eq(daemon_refused(&d, "token.add", "{\"token_id\":\"x\",\"roles\":\"operator|platform\"}"), "missing_field");
+    ck_assert_ptr_nonnull(daemon_call(&d, "token.add", "{\"token_id\":\"both\",\"roles\":\"operator|platform\",\"everywhere\":true}"));
+    ck_assert_ptr_nonnull(daemon_call(&d, "token.add", "{\"token_id\":\"runs\",\"roles\":\"operator\"}"));
     ck_assert_str_eq(daemon_refused(&d, "token.add", "{\"token_id\":\"x\",\"roles\":\"auditor\",\"region\":4413,\"everywhere\":true}"), "bad_value");
     int64_t ours = daemon_number(&d, "order.place", "{\"ref\":\"1\",\"region\":" TOWN ",\"category\":\"legal_aid\"}", "order");
     int64_t theirs = daemon_number(&d, "order.place", "{\"ref\":\"2\",\"region\":441303001001,\"category\":\"legal_aid\"}", "order");
@@ -687,6 +723,7 @@ Suite *suite_access(void)
     tcase_add_loop_test(t, nobody_trespasses, 0, 3);
     tcase_add_test(t, roles_have_names);
     tcase_add_test(t, without_a_token_there_is_nothing);
+    tcase_add_test(t, who_may_do_everything_is_not_vouched_for);
     tcase_add_test(t, a_token_opens_what_it_is_for_and_no_more);
     tcase_add_test(t, a_removed_organisation_leaves_nothing_to_the_next);
     tcase_add_test(t, the_role_of_an_organisation_is_not_for_strangers);

@@ -234,7 +234,7 @@ START_TEST(a_caller_holds_no_more_than_its_share)
     struct bench b;
     set_up(&b);
     struct turn_settings settings = {.questions_max = 10, .share_percent = 25, .output_bytes = 256 << 20};
-    struct identity who = identity_trusted("token:x");
+    struct identity who = {.principal = "token:x", .roles = ROLE_EVERY, .scope = SCOPE_EVERYWHERE};
     struct budget *budget = turn_budget(b.turn);
     turn_configure(b.turn, &settings);
     turn_disconnect(b.turn, b.session);

@@ -504,14 +504,14 @@ void crowd_cut(struct crowd *c)
 static struct identity identity_of(const struct crowd_client *client)
 {
     static const struct identity who[CROWD_CLIENTS] = {
-        {.principal = "uid:0", .roles = ROLE_EVERY, .scope = SCOPE_EVERYWHERE},
+        {.principal = "uid:0", .roles = ROLE_EVERY, .scope = SCOPE_EVERYWHERE, .is_vouched = true},
         {.principal = "token:platform", .roles = ROLE_PLATFORM, .scope = SCOPE_REGION, .region = 11},
         {.principal = "token:city", .roles = ROLE_SUPERVISOR, .scope = SCOPE_EVERYWHERE},
         {.principal = "token:county", .roles = ROLE_DISPATCHER, .scope = SCOPE_REGION, .region = 12},
         {.principal = "token:org4", .roles = ROLE_ORG, .org = 4},
         {.principal = "token:org5", .roles = ROLE_ORG, .org = 5},
-        {.principal = "uid:6", .roles = ROLE_EVERY, .scope = SCOPE_EVERYWHERE},
-        {.principal = "uid:7", .roles = ROLE_EVERY, .scope = SCOPE_EVERYWHERE}};
+        {.principal = "uid:6", .roles = ROLE_EVERY, .scope = SCOPE_EVERYWHERE, .is_vouched = true},
+        {.principal = "uid:7", .roles = ROLE_EVERY, .scope = SCOPE_EVERYWHERE, .is_vouched = true}};
     return who[client->place];
 }
 

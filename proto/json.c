@@ -178,7 +178,8 @@ static void print_visible(const char *text, FILE *out)
             return;
         while (((unsigned char)text[bytes] & 0xc0) == 0x80)
             bytes++;
-        fwrite(escaped, 1, text_visible(text, bytes, escaped, sizeof escaped), out);
+        size_t len = text_visible(text, bytes, escaped, sizeof escaped);
+        fwrite(escaped, 1, len, out);
         text += bytes;
     }
 }

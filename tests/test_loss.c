@@ -231,8 +231,8 @@ static const char *const edits[] = {
     "DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)",
     "DELETE FROM events WHERE seq = 1",
     "UPDATE events SET actor = 'nobody' WHERE seq = (SELECT max(seq) FROM events)",
-    "INSERT INTO records SELECT id + 100, order_id, offer, org, volunteer, at, minutes, region, day, state, source, external_id, "
-    "row_check FROM records",
+    ("INSERT INTO records SELECT id + 100, order_id, offer, org, volunteer, at, minutes, region, day, state, source, external_id, "
+     "row_check FROM records"),
 };
 
 static void live(struct daemon *d)

@@ -10,6 +10,12 @@
 
 #define OPTIONS_MAX 40
 
+bool is_sanitized(void)
+{
+    const char *build = getenv("BUILD");
+    return build != NULL && (strstr(build, "san") != NULL || strstr(build, "cov") != NULL);
+}
+
 const char *program(const char *name)
 {
     static char path[200];

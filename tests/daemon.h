@@ -43,6 +43,8 @@ const char *daemon_refused(struct daemon *d, const char *method, const char *jso
 void daemon_digest(struct daemon *d, char digest[20]);
 void make_directory(char directory[64]);
 void remove_directory(const char *directory);
+/* Whether what is built carries sanitizers or counters of coverage: memory is theirs too, then. */
+bool is_sanitized(void);
 /* The path of a built program. */
 const char *program(const char *name);
 

@@ -192,6 +192,10 @@ def no_descriptors(d):
     port = d.port()
     d.paidan.command += ["--listen", "http:127.0.0.1:%d" % port]
     d.start(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
+    def is_up():
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port)) == 0
+    until(is_up, "HTTP is not listened to")
     others = []
     for i in range(110):
         s = socket.socket(socket.AF_UNIX if i % 2 else socket.AF_INET)

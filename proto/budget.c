@@ -26,7 +26,7 @@ static uint64_t hash_of(const char *principal)
     return hash;
 }
 
-struct caller *budget_caller(struct budget *b, const char *principal, bool is_vouched)
+static struct caller *find_caller(struct budget *b, const char *principal, bool is_vouched)
 {
     uint64_t hash = hash_of(principal);
     struct caller **bucket = &b->callers[hash % BUDGET_BUCKETS];
@@ -67,7 +67,7 @@ void budget_join(struct holder *h, struct budget *b, const char *principal, bool
 {
     struct caller *before = h->caller;
     h->budget = b;
-    h->caller = budget_caller(b, principal, is_vouched);
+    h->caller = find_caller(b, principal, is_vouched);
     for (int i = 0; before != NULL && i < BUDGET_KIND_COUNT; i++) {
         budget_give(b, before, (enum budget_kind)i, h->held[i]);
         budget_take(b, h->caller, (enum budget_kind)i, h->held[i]);

@@ -50,7 +50,6 @@ struct holder {
 
 void budget_fini(struct budget *budget); /* nobody holds anything any more */
 /* A caller lives for as long as somebody refers to it. */
-struct caller *budget_caller(struct budget *budget, const char *principal, bool is_vouched);
 void budget_release(struct budget *budget, struct caller *caller);
 
 /* Makes a holder, or has it become somebody else with all that it holds. */

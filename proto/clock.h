@@ -1,8 +1,9 @@
 /* clock.h -- what time the service believes it is, from the host's clock and the time since it was booted.
  *
- * Pure: both clocks are given. The believed time goes on with the time since boot and follows the host's
- * clock within CLOCK_STEP_MS, never backwards. A step beyond that is doubted until it has stood for as long
- * as `trust_ms` or somebody said that it is right; only such a step, believed, leads backwards. */
+ * Pure: both clocks are given. The believed time is the host's while that steps by no more than
+ * CLOCK_STEP_MS, and never goes backwards: after a small step back it stands still until the host's clock has
+ * come there. A greater step is doubted, and time goes on with the time since boot, until the step has stood
+ * for as long as `trust_ms` or somebody said that it is right; only such a step, believed, leads backwards. */
 #ifndef PAIDAN_CLOCK_H
 #define PAIDAN_CLOCK_H
 

@@ -26,9 +26,6 @@ bool contact_keep(struct call *call, const struct contact_row *row);
 void contact_move_home(struct call *call, uint64_t order, int32_t lat, int32_t lon);
 /* A question whose filter comes from the parameters; NULL with the call's error. */
 struct query *question_from_args(struct call *call, enum query_kind kind);
-/* The codes of the region parameter and, unless `below` is false, of all below it, sorted; owned by the
- * caller; NULL with the call's error when there is none. */
-uint64_t *regions_from_args(struct call *call, uint32_t *count);
 /* The place that a list in memory goes on from; false with the call's error when the cursor is of none. */
 bool place_from_cursor(struct call *call, uint32_t *place);
 /* Revokes what tokens an organisation has. */

@@ -28,7 +28,9 @@ bool place_from_cursor(struct call *call, uint32_t *place)
     return after < UINT32_MAX || error_set(&call->error, REFUSAL_BAD_VALUE, "after", "it is no cursor of this list: take `next` of its last page");
 }
 
-uint64_t *regions_from_args(struct call *call, uint32_t *count)
+/* The codes of the region parameter and, unless `below` is false, of all below it, sorted; owned by the
+ * caller; NULL with the call's error when there is none. */
+static uint64_t *regions_from_args(struct call *call, uint32_t *count)
 {
     uint32_t slot = engine_region_find(call->engine, (uint64_t)call->args.number[P_REGION]);
     if (slot == SLOT_NONE) {

@@ -3,8 +3,10 @@
  * A whole request must come within REQUEST_MS; when HTTP_CONNECTIONS_MAX are held, a new one takes the place of
  * the one that has kept silent, or let its answer wait, for longest; only when all are being answered are no
  * more taken. A connection is owed one answer at most: its next request is read when the last answer is
- * written, so that each pass of the loop does one request of each and nobody's unread answers pile up. The connections are ours and nobody holds a second reference to what carries them: one that
- * does delays the end of its events beyond the reuse of its descriptor, whose next user is then not heard. */
+ * written, so that each pass of the loop does one request of each and nobody's unread answers pile up.
+ *
+ * The connections are ours and nobody holds a second reference to what carries them: one that does delays
+ * the end of its events beyond the reuse of its descriptor, whose next user is then not heard. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -69,7 +69,6 @@ struct turn *turn_new(struct engine *engine, const struct turn_ports *ports,
                       const struct turn_settings *settings, uint64_t random_key);
 void turn_free(struct turn *turn);
 void turn_configure(struct turn *turn, const struct turn_settings *settings);
-struct engine *turn_engine(struct turn *turn);
 /* Loading the remembered requests at start. */
 void turn_load_ref(void *turn, const char *caller, const char *ref, uint64_t id, int64_t at);
 void turn_load_done(struct turn *turn, uint64_t next_ref);

@@ -72,11 +72,6 @@ struct budget *turn_budget(struct turn *t)
     return &t->budget;
 }
 
-struct engine *turn_engine(struct turn *t)
-{
-    return t->engine;
-}
-
 void remember_day(struct turn *t, uint64_t id, int64_t at)
 {
     int64_t day = at / DAY_MS;

@@ -97,11 +97,9 @@ size_t recent_pack(const struct recent *recent, uint8_t bytes[RECENT_BYTES_MAX])
 void row_record(sqlite3_stmt *row, struct record_row *record);
 void row_series(sqlite3_stmt *row, struct series *series);
 
-/* A row of `contact`, opened; false when it does not open. */
-bool row_contact(sqlite3_stmt *row, const struct vault *vault, struct contact_row *contact);
-/* Personal data as one sealed text, and back; false when it does not open. */
+/* Personal data as one sealed text; and a row of `contact`, opened: false when it does not open. */
 size_t contact_seal(const struct vault *vault, const struct contact_row *row, uint8_t *sealed);
-bool contact_unseal(const struct vault *vault, const uint8_t *sealed, size_t len, struct contact_row *row);
+bool row_contact(sqlite3_stmt *row, const struct vault *vault, struct contact_row *contact);
 #define CONTACT_TEXTS 6
 #define CONTACT_SEALED_MAX (CONTACT_TEXTS * (CONTACT_TEXT_BYTES_MAX + 1) + 16 + SEAL_BYTES_MAX)
 

@@ -302,7 +302,7 @@ size_t contact_seal(const struct vault *vault, const struct contact_row *row, ui
     return len;
 }
 
-bool contact_unseal(const struct vault *vault, const uint8_t *sealed, size_t len, struct contact_row *row)
+static bool contact_unseal(const struct vault *vault, const uint8_t *sealed, size_t len, struct contact_row *row)
 {
     uint8_t plain[CONTACT_SEALED_MAX];
     char *const texts[CONTACT_TEXTS] = {row->name, row->phone, row->address,

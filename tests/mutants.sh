@@ -4,7 +4,8 @@
 # usage: mutants.sh BUILD [SEEDS [NAME…]]
 # The patch says `by: run` (hunted with simulated runs), `by: trespass` (with generated callers), `by: rot`
 # (flipped bits must pass silently), or, for what the simulator does not run, `by: suite NAME[:CASE]` or
-# `by: script COMMAND…` (BUILD in it stands for the mutant's), which must fail with the daemon that has the bug.
+# `by: script COMMAND…` (BUILD in it stands for the mutant's), which must hold with a daemon that lies in
+# such a place and has no bug, and fail with the one that has.
 # `debug: FILE` builds that file with PAIDAN_DEBUG.
 set -u
 build=$1
@@ -18,6 +19,16 @@ daemon() {
     mkdir -p "$1/tests"
     ln -sf "$PWD/$build/paidan" "$PWD/$build/paidan-bench" "$1/"
     ln -sf "$PWD/$build/tests/forget.so" "$1/tests/"
+}
+# hunt DIR: the suite or the script over the programs there; what it says, and whether it holds
+hunt() {
+    case $by in
+    suite*)
+        suite=${by#suite }
+        case $suite in *:*) export CK_RUN_CASE="${suite#*:}" ;; *) unset CK_RUN_CASE ;; esac
+        BUILD=$1 CK_RUN_SUITE=${suite%%:*} timeout 300 "$build/tests/run" 2>&1 ;;
+    *) timeout 300 $(echo "${by#script }" | sed "s|BUILD|$1|g") 2>&1 ;;
+    esac
 }
 for name in "$@"; do
     patch=tests/mutants/$name.patch
@@ -51,17 +62,15 @@ for name in "$@"; do
         took=$(echo "$said" | sed -nE 's/.* after ([0-9]+) cases.*/after \1 cases/p') ;;
     rot)
         said=$(timeout 300 "$dir/sim" rot 1 3 37 2>&1) || took=$(echo "$said" | sed -nE 's/.* (silent=[1-9][0-9]*).*/by \1/p') ;;
-    suite*)
+    suite* | script*)
+        # The control: the same place and no planted bug. What fails there as well has caught nothing.
+        daemon "$dir/control" && cp "$build/paidand" "$dir/control/"
+        if ! said=$(hunt "$dir/control"); then
+            echo "mutant $name: FAILED without its bug too: $(echo "$said" | tail -1)"; missed=$((missed + 1)); continue
+        fi
         daemon "$dir"
-        suite=${by#suite }
-        case $suite in *:*) export CK_RUN_CASE="${suite#*:}" ;; *) unset CK_RUN_CASE ;; esac
-        said=$(BUILD=$dir CK_RUN_SUITE=${suite%%:*} timeout 300 "$build/tests/run" 2>&1) ||
-            { took="by $suite"; said=$(echo "$said" | grep -E ':[FE]:' | sed 's/.*:[FE]://'); } ;;
-    script*)
-        daemon "$dir"
-        command=$(echo "${by#script }" | sed "s|BUILD|$dir|g")
-        said=$(timeout 300 $command 2>&1) ||
-            { took="by $(echo "$command" | grep -o '[a-z]*\.py')"; said=$(echo "$said" | sed 's/.*DID NOT HOLD: //'); } ;;
+        said=$(hunt "$dir") || took="by $(echo "${by#* }" | grep -oE '[a-z]+\.py|^[a-z]+:?[a-z]*$')"
+        said=$(echo "$said" | grep -E ':[FE]:|DID NOT HOLD|not 74' | sed -E 's/.*(:[FE]:|DID NOT HOLD: )//') ;;
     *)
         said=$(timeout 300 "$dir/sim" hunt 1 "$seeds" 2>&1)
         took=$(echo "$said" | sed -nE 's/^seed ([0-9]+):.*/after \1 seeds/p' | head -1) ;;

@@ -52,7 +52,7 @@ START_TEST(planted_bugs_are_caught)
 {
     static const char *const mutants[] = {"early_answer", "synchronous_normal", "fsync_retried", "ref_not_kept",
                                           "list_not_narrowed", "told_early", "goes_on_after_failure",
-                                          "every_peer_is_root"};
+                                          "every_peer_is_root", "share_unbounded"};
     ck_assert_int_eq(run("sh tests/mutants.sh", 200, mutants[_i]), 0);
 }
 END_TEST
@@ -72,7 +72,7 @@ Suite *suite_siege(void)
     } else {
         tcase_add_test(t, callers_hold_no_more_than_their_share);
         tcase_add_loop_test(t, power_is_cut_and_nothing_is_lost, 0, 3);
-        tcase_add_loop_test(t, planted_bugs_are_caught, 0, 8);
+        tcase_add_loop_test(t, planted_bugs_are_caught, 0, 9);
     }
     suite_add_tcase(s, t);
     return s;
